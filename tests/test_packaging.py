@@ -1,0 +1,128 @@
+"""What users install: a light import, and a wheel that works far from this repository."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import varprop
+
+ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+HEAVY = {"matplotlib", "numpy", "pandas", "rich", "scipy", "statsmodels", "sympy", "torch"}
+
+
+def run_python(*args: str, cwd: Path, path: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *args],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"python {' '.join(args)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def requirement_names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[^\w.-]", requirement, maxsplit=1)[0] for requirement in requirements}
+
+
+def test_importing_the_package_loads_no_dependency(tmp_path):
+    code = "import sys, varprop; print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = ast.literal_eval(run_python("-c", code, cwd=tmp_path, path=ROOT))
+    assert "varprop" in loaded
+    assert not HEAVY & set(loaded)
+
+
+def test_the_guarded_dependencies_are_all_there_are():
+    assert requirement_names(PYPROJECT["project"]["dependencies"]) == HEAVY
+
+
+@pytest.mark.parametrize("name", varprop.__all__)
+def test_public_name_resolves(name):
+    assert getattr(varprop, name) is getattr(varprop, name)
+    assert name in dir(varprop)
+
+
+def test_public_names_are_unique():
+    assert len(set(varprop.__all__)) == len(varprop.__all__)
+
+
+def test_unknown_name_is_an_attribute_error_naming_it():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        varprop.no_such_name  # noqa: B018
+
+
+def test_every_module_has_a_row_in_the_import_contract():
+    contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    placed = set(re.findall(r"varprop\.(\w+)", " ".join(layers)))
+    present = {
+        path.stem
+        for path in (ROOT / "varprop").iterdir()
+        if path.suffix == ".py" or any(path.glob("*.py"))
+    }
+    assert present - {"__init__", "__main__"} <= placed
+
+
+def test_every_dependency_has_a_pinned_tested_version():
+    project = PYPROJECT["project"]
+    asked = requirement_names(
+        sum(project["optional-dependencies"].values(), list(project["dependencies"]))
+    )
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
+    assert asked <= requirement_names(pins)
+
+
+@pytest.fixture(scope="module")
+def unpacked_wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*build, "--wheel-dir", str(folder), str(ROOT)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("varprop-*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def test_wheel_ships_both_packages_and_the_typing_marker(unpacked_wheel):
+    top = {path.name for path in unpacked_wheel.iterdir() if not path.name.endswith(".dist-info")}
+    assert top == {"varprop", "derivations"}
+    assert (unpacked_wheel / "varprop" / "py.typed").is_file()
+    for package in ("varprop", "derivations"):
+        shipped = {path.relative_to(unpacked_wheel) for path in unpacked_wheel.rglob("*.py")}
+        written = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+        assert written <= shipped
+
+
+def test_wheel_runs_from_an_empty_directory(unpacked_wheel, tmp_path):
+    code = "import varprop, derivations; print(varprop.__file__); print(derivations.__file__)"
+    for file in run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines():
+        assert Path(file).is_relative_to(unpacked_wheel)
+    listing = run_python("-m", "varprop.cli", "verify", "--list", cwd=tmp_path, path=unpacked_wheel)
+    assert listing.strip()
+    assert not list(tmp_path.iterdir()), "listing the claims writes no files"
+
+
+def test_wheel_declares_the_command(unpacked_wheel, tmp_path):
+    code = (
+        "from importlib.metadata import distribution; import sys; "
+        "d = distribution('varprop'); print(d.locate_file('')); "
+        "(e,) = d.entry_points.select(group='console_scripts'); print(e.name, callable(e.load()))"
+    )
+    where, command = run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines()
+    assert Path(where) == unpacked_wheel
+    assert command == "varprop True"

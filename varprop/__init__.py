@@ -1,0 +1,102 @@
+"""varprop derives, measures and judges how variance travels through deep networks.
+
+    theory = varprop.predict(net, inputs=x)               # formulas or numbers, each with its regime
+    sample = varprop.simulate(net, inputs=x, draws=400, seed=0)
+    report = varprop.compare(theory, sample)              # CONFIRMED, REFUTED or UNDECIDED
+
+Names load on first use, so that importing the package costs milliseconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Activation": "varprop.activations",
+    "activation": "varprop.activations:get",
+    "custom_activation": "varprop.activations:custom",
+    "Initializer": "varprop.initializers",
+    "init": "varprop.initializers:",
+    "Moments": "varprop.moments",
+    "Regime": "varprop.moments",
+    "Layer": "varprop.layers",
+    "Add": "varprop.layers",
+    "Dense": "varprop.layers",
+    "Elementwise": "varprop.layers",
+    "Input": "varprop.layers",
+    "Scale": "varprop.layers",
+    "Graph": "varprop.network",
+    "Network": "varprop.network",
+    "Node": "varprop.network",
+    "mlp": "varprop.builders",
+    "residual": "varprop.builders",
+    "Prediction": "varprop.theory",
+    "predict": "varprop.theory",
+    "Sample": "varprop.montecarlo",
+    "simulate": "varprop.montecarlo",
+    "Report": "varprop.compare",
+    "compare": "varprop.compare:compare",
+    "verify": "varprop.compare:verify",
+    "Verdict": "varprop.stats",
+}
+
+__all__ = [
+    "Activation",
+    "Add",
+    "Dense",
+    "Elementwise",
+    "Graph",
+    "Initializer",
+    "Input",
+    "Layer",
+    "Moments",
+    "Network",
+    "Node",
+    "Prediction",
+    "Regime",
+    "Report",
+    "Sample",
+    "Scale",
+    "Verdict",
+    "activation",
+    "compare",
+    "custom_activation",
+    "init",
+    "mlp",
+    "predict",
+    "residual",
+    "simulate",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'varprop' has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    loaded = import_module(module)
+    whole = _PLACES[name].endswith(":")
+    value = loaded if whole else getattr(loaded, attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+if TYPE_CHECKING:
+    from varprop import initializers as init
+    from varprop.activations import Activation
+    from varprop.activations import custom as custom_activation
+    from varprop.activations import get as activation
+    from varprop.builders import mlp, residual
+    from varprop.compare import Report, compare, verify
+    from varprop.initializers import Initializer
+    from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
+    from varprop.moments import Moments, Regime
+    from varprop.montecarlo import Sample, simulate
+    from varprop.network import Graph, Network, Node
+    from varprop.stats import Verdict
+    from varprop.theory import Prediction, predict

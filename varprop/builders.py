@@ -1,0 +1,90 @@
+"""Common networks: the multilayer perceptron and the plain residual stack."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from varprop import activations, initializers
+from varprop.activations import Activation
+from varprop.initializers import Initializer
+from varprop.layers import Add, Dense, Elementwise, Scale
+from varprop.network import Graph, Network
+
+
+def mlp(
+    width: Any = None,
+    depth: int | None = None,
+    *,
+    widths: Sequence[Any] | None = None,
+    activation: str | Activation = "relu",
+    weights: str | Initializer = "kaiming_normal",
+    bias: str | Initializer | None = None,
+    input: Any = None,
+    output: Any = "width",
+) -> Network:
+    """`depth` blocks x = phi(W x + b) of `width` channels, then a dense readout of `output` channels.
+
+    `output=None` leaves the readout out; by default it has the width. `input` is the input size
+    (default: the width). `widths=[n_0, ..., n_out]` spells out every size instead, the last being
+    the readout's. Weights and biases are initializers or their names; no bias by default.
+    """
+    if (width is None or depth is None) == (widths is None):
+        raise ValueError("give either width and depth, or widths=[input, hidden..., output]")
+    if widths is not None:
+        if input is not None or output != "width" or width is not None or depth is not None:
+            raise ValueError("widths spells out every size; leave width, depth, input, output out")
+        if len(widths) < 2:
+            raise ValueError(f"widths needs an input and an output size, got {list(widths)}")
+        first, *hidden, last = widths
+    else:
+        _check_depth(depth)
+        first = width if input is None else input
+        hidden, last = [width] * depth, width if output == "width" else output
+    phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
+    graph = Graph(first)
+    x, size = graph.input, first
+    for n in hidden:
+        x = graph.add(Elementwise(phi), graph.add(Dense(size, n, w, b), x))
+        size = n
+    if last is not None:
+        graph.add(Dense(size, last, w, b), x)
+    return graph.network()
+
+
+def residual(
+    width: Any,
+    depth: int,
+    *,
+    activation: str | Activation = "relu",
+    weights: str | Initializer = "kaiming_normal",
+    branch_weights: str | Initializer = "lecun_normal",
+    bias: str | Initializer | None = None,
+    scale: Any = 1,
+    closing: bool = True,
+) -> Network:
+    """`depth` blocks  x -> x + scale W2 phi(W1 x + b)  of `width` channels.
+
+    With `closing=False` the branch ends in its activation: x -> x + scale phi(W1 x + b).
+    `weights` is the law of W1, `branch_weights` that of W2.
+    """
+    _check_depth(depth)
+    phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
+    graph = Graph(width)
+    x = graph.input
+    for _ in range(depth):
+        branch = graph.add(Elementwise(phi), graph.add(Dense(width, width, w, b), x))
+        if closing:
+            last = Dense(width, width, initializers.get(branch_weights))
+            branch = graph.add(last, branch)
+        if scale != 1:
+            branch = graph.add(Scale(scale), branch)
+        x = graph.add(Add(), x, branch)
+    return graph.network()
+
+
+def _bias(bias: str | Initializer | None) -> Initializer | None:
+    return None if bias is None else initializers.get(bias)
+
+
+def _check_depth(depth: Any) -> None:
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise ValueError(f"depth must be a positive integer, got {depth!r}")

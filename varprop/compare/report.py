@@ -1,0 +1,68 @@
+"""The outcome of a comparison: one row per tested number, and one verdict."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from varprop.results import Result
+from varprop.stats import Verdict
+
+
+class Judged(NamedTuple):
+    """One tested number: `gap` is measured against expected, relative to the size of the signal.
+
+    `low`, `high` bound the gap; `p_value` is adjusted for the number of tests; `test` says how it
+    was decided: "exact" and "t" are steps from the layer below, "drift" their sum over the depth,
+    "depth" the prediction itself, "identity" a deterministic check.
+    """
+
+    node: str
+    quantity: str
+    point: int
+    other: int | None
+    value: float
+    measured: float
+    gap: float
+    low: float
+    high: float
+    p_value: float
+    regime: str
+    test: str
+    verdict: Verdict
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report(Result):
+    """`verdict`, and the rows behind it; `worst` is the row that decided."""
+
+    verdict: Verdict
+    judged: tuple[Judged, ...]
+    margin: float
+    error_rate: float
+    draws: int
+    engine: str
+    seed: int
+
+    def rows(self) -> Iterator[Judged]:
+        return iter(self.judged)
+
+    @property
+    def worst(self) -> Judged:
+        """The most damning row: refuted before undecided before confirmed, then smallest p."""
+        order = (Verdict.REFUTED, Verdict.UNDECIDED, Verdict.CONFIRMED)
+        return min(
+            self.judged,
+            key=lambda row: (order.index(row.verdict), row.p_value, -abs(row.gap)),
+        )
+
+    def __str__(self) -> str:
+        row = self.worst
+        where = row.quantity + ("" if row.other is None else f"[{row.point},{row.other}]")
+        note = f"; {row.note}" if row.note else ""
+        return (
+            f"{self.verdict}: worst {row.node} {where}, gap {row.gap:+.2%} in "
+            f"[{row.low:+.2%}, {row.high:+.2%}], margin {self.margin:.0%}, error rate "
+            f"{self.error_rate:.0e}, {self.draws} networks ({self.engine}, seed {self.seed}), "
+            f"{row.test} test{note}"
+        )

@@ -1,0 +1,137 @@
+"""The dense layer."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+
+from varprop.gaussian import is_symbolic
+from varprop.initializers import Initializer, Law
+from varprop.layers.base import Layer, Parameters
+from varprop.moments import EXACT, WIDE, Gradients, Moments, Tangents
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """z = W x + b,  W of shape (fan_out, fan_in), entries of zero mean.
+
+        E z z'  = fan_in  Var(w) E x x' + E b^2
+        E g g'  = fan_out Var(w) E h h'          g = dL/dx, h = dL/dz
+        E y^2   = fan_in  Var(w) E t^2           y = W t
+
+    exact at any width for uncorrelated zero-mean entries; z is exactly Gaussian given x for
+    Gaussian weights and biases. Source: Glorot & Bengio (2010), He et al. (2015).
+    """
+
+    fan_in: Any
+    fan_out: Any
+    weights: Initializer
+    bias: Initializer | None = None
+
+    kind = "dense"
+
+    def __post_init__(self) -> None:
+        for name, width in (("fan_in", self.fan_in), ("fan_out", self.fan_out)):
+            check_width(name, width)
+
+    @property
+    def arguments(self) -> tuple:
+        return self.fan_in, self.fan_out, self.weight_law.variance, self.bias_second
+
+    @property
+    def weight_law(self) -> Law:
+        return self.weights.at(self.fan_in, self.fan_out)
+
+    @property
+    def bias_law(self) -> Law | None:
+        return self.bias.at(self.fan_in, self.fan_out) if self.bias is not None else None
+
+    @property
+    def weight_variance(self) -> Any:
+        """Var(w) of one entry, a float where the layer is numeric."""
+        return self._plain(self.weight_law.variance)
+
+    @property
+    def bias_second(self) -> Any:
+        """E b^2."""
+        return self._plain(self.bias_law.moment(2)) if self.bias_law is not None else 0
+
+    def _plain(self, value: Any) -> Any:
+        """A float, unless the layer is symbolic and its numbers are to stay exact."""
+        value = sp.sympify(value)
+        symbolic = is_symbolic(self.fan_in, self.fan_out) or not value.is_number
+        return value if symbolic else float(value)
+
+    def size(self, *sizes: Any) -> Any:
+        (size,) = sizes
+        if size != self.fan_in:
+            raise ValueError(f"dense expects {self.fan_in} input channels (its fan_in), got {size}")
+        return self.fan_out
+
+    def _require_zero_mean(self) -> None:
+        for what, law in (("weights", self.weight_law), ("bias", self.bias_law)):
+            if law is not None and sp.simplify(law.mean) != 0:
+                raise ValueError(
+                    f"the moment rules need zero-mean {what}; {law} has mean {law.mean}. "
+                    "Measure this network with varprop.simulate instead"
+                )
+
+    def moments(self, name: str, *inputs: Moments) -> Moments:
+        (x,) = inputs
+        self._require_zero_mean()
+        gain = self.fan_in * self.weight_variance
+        laws = [law for law in (self.weight_law, self.bias_law) if law is not None]
+        normal = all(law.gaussian or law.variance == 0 for law in laws)
+        return replace(
+            x,
+            mean=0 * x.mean,
+            second=gain * x.second + self.bias_second,
+            gap=gain * x.gap,
+            mean_regime=EXACT,
+            gaussian=EXACT if normal and x.fixed else WIDE,
+            symmetric=all(law.symmetric for law in laws),
+            fixed=False,
+            sources=frozenset({name}),
+            source=None,
+        )
+
+    def gradients(
+        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+    ) -> tuple[Gradients, ...]:
+        second = self.fan_out * self.weight_variance * gradient.second
+        return (replace(gradient, second=second, paths=frozenset({name}), base=None, factor=None),)
+
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
+        (t,) = tangents
+        gain = self.fan_in * self.weight_variance
+        return Tangents(0 * t.mean, gain * t.second, gain * t.cross)
+
+    def draw(
+        self, draws: int, generator: torch.Generator, dtype: torch.dtype, device: torch.device
+    ) -> Parameters:
+        how = {"generator": generator, "dtype": dtype, "device": device}
+        weight = self.weight_law.sample((draws, self.fan_out, self.fan_in), **how)
+        if self.bias_law is None:
+            return (weight,)
+        return weight, self.bias_law.sample((draws, 1, self.fan_out), **how)
+
+    def apply(
+        self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
+    ) -> torch.Tensor:
+        weight, *bias = parameters
+        z = values[0] @ weight.mT
+        return z + bias[0] * unit if bias else z
+
+    def parameter_count(self) -> int:
+        return self.fan_out * (self.fan_in + (self.bias is not None))
+
+
+def check_width(name: str, width: Any) -> None:
+    """Widths are positive integers, or SymPy expressions."""
+    if isinstance(width, sp.Expr) and not width.is_number:
+        return
+    if isinstance(width, bool) or not isinstance(width, (int, np.integer, sp.Integer)) or width < 1:
+        raise ValueError(f"{name} must be a positive integer or a SymPy symbol, got {width!r}")
+

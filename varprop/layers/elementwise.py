@@ -1,0 +1,208 @@
+"""Elementwise activations."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+from torch.nn import functional
+
+from varprop.activations import X, Activation, custom, identity
+from varprop.layers.base import Layer, Parameters
+from varprop.moments import (
+    APPROXIMATE,
+    WIDE,
+    Gradients,
+    Moments,
+    Regime,
+    Source,
+    Tangents,
+    merge_notes,
+)
+
+
+@dataclass(frozen=True)
+class Elementwise(Layer):
+    """x = phi(z).  For Gaussian z, z' with Gram matrix q:
+
+        E x x' = E phi(z) phi(z')          E h h' = E phi'(z) phi'(z') E g g'
+        E s^2  = E (phi'(z) y)^2           (z, y) jointly Gaussian
+
+    g = dL/dx, h = dL/dz, y the tangent of z and s = phi'(z) y that of x. The second moment is exact
+    at any width for positively homogeneous phi of symmetric z, the others for exactly Gaussian z;
+    the backward rule takes g to be independent of z, which is exact where the factor is.
+    """
+
+    activation: Activation
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return self.activation.name
+
+    @property
+    def homogeneous(self) -> bool:  # type: ignore[override]
+        return self.activation.homogeneous
+
+    def size(self, *sizes: Any) -> Any:
+        return sizes[0]
+
+    def moments(self, name: str, *inputs: Moments) -> Moments:
+        (z,) = inputs
+        function, law, closed = self._source(z)
+        phi = self.activation.of(function)
+        halved = self.activation.homogeneous and z.symmetric and not closed
+        normal = _normality(law)
+        value = Moments(
+            mean=phi.mean(law.diagonal) + 0 * law.mean,
+            second=_by_pair(law, phi.second_moment, phi.kernel),
+            gap=_gaps(law, phi),
+            mean_regime=max(normal, law.mean_regime, law.second_regime),
+            second_regime=z.second_regime if halved else max(normal, law.second_regime),
+            cross_regime=z.cross_regime if phi.expression == X else max(normal, law.cross_regime),
+            gaussian=law.gaussian if phi.expression == X else None,
+            sources=z.sources,
+            source=Source(phi, law),
+            notes=z.notes,
+        )
+        return value.noted(closed) if closed else value
+
+    def gradients(
+        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+    ) -> tuple[Gradients, ...]:
+        (z,) = inputs
+        function, law, closed = self._source(z)
+        slope = custom(f"{self.activation}'", self.activation.derivative).of(function)
+        if function.expression == X:
+            phi = self.activation
+            product = _by_pair(law, phi.derivative_second_moment, phi.derivative_kernel)
+        else:
+            product = _by_pair(law, slope.second_moment, slope.kernel)
+        linear = self.activation.expression == X
+        exact = linear or (self.activation.homogeneous and z.symmetric and not closed)
+        factor, base = Source(slope, law), gradient.second
+        if gradient.factor is not None and gradient.factor.law is law:
+            product_of = gradient.factor.function.expression * slope.expression
+            factor, base = Source(custom("factor", product_of, slope.kinks), law), gradient.base
+        notes = (closed,) if closed else ()
+        return (
+            replace(
+                gradient,
+                second=product * gradient.second,
+                regime=gradient.regime if exact else max(gradient.regime, WIDE),
+                cross_regime=gradient.cross_regime if linear else max(gradient.cross_regime, WIDE),
+                base=base,
+                factor=factor,
+                notes=merge_notes(gradient.notes, notes),
+            ),
+        )
+
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
+        (z,), (y,) = inputs, tangents
+        q, phi = z.diagonal, self.activation
+        if z.gaussian is None:
+            raise ValueError(f"the tangent rule of {phi} needs a Gaussian pre-activation")
+        live = np.where(q > 0, q, 1.0)
+        explained = y.cross**2 / live  # the part of E y^2 that z explains
+        even = phi.derivative_second_moment(q)
+        tilted = phi.moment(lambda z, _, slope: (z * slope) ** 2, q, 2) / live  # E Z^2 phi'^2
+        along = phi.moment(lambda z, value, slope: z * value * slope, q, 2) / live
+        radial = phi.moment(lambda z, _, slope: z * slope, q, 1) / live
+        return Tangents(
+            mean=y.cross * radial,
+            second=(y.second - explained) * even + explained * tilted,
+            cross=y.cross * along,
+        )
+
+    def apply(
+        self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
+    ) -> torch.Tensor:
+        return torch_function(self.activation)(values[0], *self.activation.arguments)
+
+    def _source(self, z: Moments) -> tuple[Activation, Moments, str]:
+        """z as a function of a centred Gaussian law, and the note of a closure where it is none."""
+        if z.gaussian is None and z.source is not None:
+            return z.source.function, z.source.law, ""
+        if np.any(z.mean):
+            raise ValueError(
+                f"no rule for {self.activation} of a value with non-zero mean that is no function "
+                "of one Gaussian source; measure this network with varprop.simulate instead"
+            )
+        note = "" if z.gaussian is not None else f"{self.activation} of a value taken as Gaussian"
+        return identity(), z, note
+
+
+def as_source(x: Moments) -> Source | None:
+    """x as one function of one Gaussian law, the identity of itself where x is Gaussian."""
+    if x.source is not None:
+        return x.source
+    return Source(identity(), x) if x.gaussian is not None else None
+
+
+def accumulate(a: Gradients, b: Gradients) -> Gradients:
+    """The gradient of a value that is used twice: the sum over its uses.
+
+    Gradients that came through different fresh weights are uncorrelated; two multiples f1(z) g,
+    f2(z) g of one gradient g add up to the multiple (f1 + f2)(z) g.
+    """
+    notes = merge_notes(a.notes, b.notes)
+    if not a.paths & b.paths:
+        return Gradients(
+            a.second + b.second,
+            max(a.regime, b.regime, WIDE),
+            max(a.cross_regime, b.cross_regime, WIDE),
+            a.paths | b.paths,
+            notes=notes,
+        )
+    factors = [f for f in (a.factor, b.factor) if f is not None]
+    bases = [g.second if g.base is None else g.base for g in (a, b)]
+    if factors and bases[0] is bases[1] and all(f.law is factors[0].law for f in factors):
+        one = custom("1", sp.Integer(1))
+        fa, fb = (one if g.factor is None else g.factor.function for g in (a, b))
+        total, law = fa.plus(fb), factors[0].law
+        second = _by_pair(law, total.second_moment, total.kernel) * bases[0]
+        worst = max(a.regime, b.regime, WIDE)
+        return Gradients(
+            second, worst, worst, a.paths | b.paths, bases[0], Source(total, law), notes
+        )
+    worst = APPROXIMATE
+    notes = merge_notes(notes, ("a sum of dependent gradients taken as uncorrelated",))
+    return Gradients(a.second + b.second, worst, worst, a.paths | b.paths, notes=notes)
+
+
+def torch_function(activation: Activation) -> Any:
+    """The function of torch that computes the activation."""
+    name = activation.torch_name
+    for module in (functional, torch):
+        if name and hasattr(module, name):
+            return getattr(module, name)
+    raise ValueError(f"{activation} has no torch function, so it cannot be simulated")
+
+
+def _normality(law: Moments) -> Regime:
+    return WIDE if law.gaussian is None else law.gaussian
+
+
+def _by_pair(law: Moments, single: Any, pair: Any) -> np.ndarray:
+    """The matrix E f(z) f(z') over sites: `single` on the diagonal, `pair` off it."""
+    q = law.diagonal
+    second = np.zeros(law.second.shape, object if law.symbolic else float)
+    sites = np.arange(q.shape[-1])
+    second[..., sites, sites] = single(q)
+    rows, columns = np.triu_indices(sites.size, 1)
+    if rows.size:
+        value = pair(q[..., rows], q[..., columns], gap=law.gap[..., rows, columns])
+        second[..., rows, columns] = second[..., columns, rows] = value
+    return second
+
+
+def _gaps(law: Moments, phi: Activation) -> np.ndarray:
+    q = law.diagonal
+    gap = np.zeros(law.gap.shape, object if law.symbolic else float)
+    rows, columns = np.triu_indices(q.shape[-1], 1)
+    if rows.size:
+        value = phi.gap(q[..., rows], q[..., columns], law.gap[..., rows, columns])
+        gap[..., rows, columns] = gap[..., columns, rows] = value
+    return gap
+
+

@@ -1,0 +1,64 @@
+"""What is measured at a node: averages over channels, one row per drawn network, in float64."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Record:
+    """Channel averages at one node for R draws and P points (n channels, x value, t tangent, g grad).
+
+    mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) mean(x^4) / mean(x^2)^2;
+    tangent_mean (R, P) t;  tangent_second (R, P) t^2;  tangent_cross (R, P) x t;
+    grad_second (R, P, P) g g'.
+    """
+
+    mean: np.ndarray
+    second: np.ndarray
+    kurtosis: np.ndarray
+    tangent_mean: np.ndarray
+    tangent_second: np.ndarray
+    tangent_cross: np.ndarray
+    grad_second: np.ndarray
+
+    @staticmethod
+    def joined(parts: "Sequence[Record]", draws: int) -> "Record":
+        """Blocks of draws, concatenated in their order; the first `draws` are kept."""
+        names = [f.name for f in fields(Record)]
+        return Record(*(np.concatenate([getattr(p, n) for p in parts])[:draws] for n in names))
+
+
+def measure(
+    value: torch.Tensor,
+    tangent: torch.Tensor,
+    gradient: torch.Tensor,
+    exponents: tuple[torch.Tensor | float, torch.Tensor | float, torch.Tensor | float] = (0, 0, 0),
+) -> Record:
+    """The record of (draws, points, channels) tensors that stand for x 2^exponent."""
+    x, t, g = value.double(), tangent.double(), gradient.double()
+    n = x.shape[-1]
+    a, b, c = (_power(e) for e in exponents)  # each (draws, 1, 1) or a number
+    square = x.square()
+    mean_square = square.mean(-1)
+    flat = square.square().mean(-1) / mean_square.square().clamp_min(1e-300)
+    tensors = (
+        x.mean(-1) * _row(a),
+        x @ x.mT / n * a * a,
+        flat,
+        t.mean(-1) * _row(b),
+        t.square().mean(-1) * _row(b) ** 2,
+        (x * t).mean(-1) * _row(a) * _row(b),
+        g @ g.mT / n * c * c,
+    )
+    return Record(*(v.cpu().numpy() for v in tensors))
+
+
+def _power(exponent: torch.Tensor | float) -> torch.Tensor | float:
+    return torch.exp2(exponent) if isinstance(exponent, torch.Tensor) else 2.0**exponent
+
+
+def _row(scale: torch.Tensor | float) -> torch.Tensor | float:
+    return scale[..., 0] if isinstance(scale, torch.Tensor) else scale

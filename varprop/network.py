@@ -1,0 +1,132 @@
+"""The network: a directed acyclic graph of layers."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from varprop.gaussian import is_symbolic
+from varprop.layers import Input, Layer
+
+
+class Node(NamedTuple):
+    """A layer, its name, and the names of the nodes that it reads."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Network:
+    """Nodes in an order in which each reads earlier ones; the first is the input, the last the output.
+
+    Raises ValueError for repeated names, unknown inputs, sizes that do not fit, unused nodes.
+    """
+
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        if not self.nodes or not isinstance(self.nodes[0].layer, Input):
+            raise ValueError("a network begins with one Input node")
+        repeated = [name for name, n in Counter(v.name for v in self.nodes).items() if n > 1]
+        if repeated:
+            raise ValueError(f"node names must differ; repeated: {', '.join(repeated)}")
+        used = {name for node in self.nodes for name in node.inputs}
+        unused = [node.name for node in self.nodes[:-1] if node.name not in used]
+        if unused:
+            raise ValueError(f"nodes that reach no output: {', '.join(unused)}; remove them")
+        _ = self.sizes
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __getitem__(self, name: str) -> Node:
+        if name not in self._by_name:
+            raise KeyError(f"no node {name!r}; the nodes are {', '.join(self._by_name)}")
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def sizes(self) -> dict[str, Any]:
+        """Channels of each node."""
+        sizes: dict[str, Any] = {}
+        for node in self.nodes:
+            missing = [name for name in node.inputs if name not in sizes]
+            if missing:
+                raise ValueError(f"{node.name} reads {missing[0]!r}, which is not an earlier node")
+            try:
+                sizes[node.name] = node.layer.size(*(sizes[name] for name in node.inputs))
+            except ValueError as error:
+                raise ValueError(f"{node.name}: {error}") from None
+        return sizes
+
+    @property
+    def input(self) -> str:
+        return self.nodes[0].name
+
+    @property
+    def output(self) -> str:
+        return self.nodes[-1].name
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether any width, variance or factor is a SymPy expression with free symbols."""
+        values = (v for node in self.nodes for v in node.layer.arguments if is_symbolic(v))
+        return any(v.free_symbols for v in values)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        return sum(node.layer.parameter_count() for node in self.nodes)
+
+    def check_inputs(self, inputs: Any) -> np.ndarray:
+        """Real inputs as a float64 array of shape (points, channels); raises what is wrong."""
+        x = np.asarray(inputs.detach().cpu() if hasattr(inputs, "detach") else inputs)
+        if x.dtype == object or not np.issubdtype(x.dtype, np.number):
+            raise ValueError(f"inputs must be real numbers, got an array of {x.dtype}")
+        x = np.atleast_2d(x.astype(float))
+        channels = self.sizes[self.input]
+        if x.ndim != 2 or x.shape[1] != channels or not len(x):
+            raise ValueError(
+                f"inputs must have shape (points, {channels}) for this network, got {x.shape}; "
+                "flatten each input to one row"
+            )
+        bad = np.argwhere(~np.isfinite(x))
+        if bad.size:
+            point, channel = bad[0]
+            raise ValueError(
+                f"inputs must be finite; point {point}, channel {channel} is {x[point, channel]} "
+                f"({len(bad)} such values). Remove or impute them first"
+            )
+        return x
+
+    def __str__(self) -> str:
+        return f"network of {len(self.nodes)} nodes, {self.input} to {self.output}"
+
+
+class Graph:
+    """Builds a network node by node; names follow the kind: dense_1, relu_1, dense_2, ..."""
+
+    def __init__(self, channels: Any) -> None:
+        self._nodes = [Node("input", Input(channels))]
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def input(self) -> str:
+        return self._nodes[0].name
+
+    def add(self, layer: Layer, *inputs: str) -> str:
+        """Append a layer that reads the nodes `inputs`; returns the new node's name."""
+        self._counts[layer.kind] += 1
+        name = f"{layer.kind}_{self._counts[layer.kind]}"
+        self._nodes.append(Node(name, layer, inputs))
+        return name
+
+    def network(self) -> Network:
+        return Network(tuple(self._nodes))

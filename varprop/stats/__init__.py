@@ -1,0 +1,50 @@
+"""Is a measured number the predicted one?  Pure statistics on arrays (draws,) or (draws, nodes).
+
+In every signature `level` and `error_rate` are error rates (0.05, 1e-6), never coverages (0.95).
+"""
+
+from varprop.stats.design import draws_needed, draws_to_certify, smallest_detectable
+from varprop.stats.equivalence import Place, equivalence, locate
+from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, moment_test
+from varprop.stats.multiplicity import holm
+from varprop.stats.pearson import quantile, tails
+from varprop.stats.proportion import binomial_interval
+from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
+from varprop.stats.studentized import StudentizedTest, studentized_draws, studentized_test
+from varprop.stats.verdict import (
+    Verdict,
+    decide_equivalence,
+    decide_exact,
+    overall,
+    require_accuracy,
+)
+
+__all__ = [
+    "KurtosisTest",
+    "MomentTest",
+    "Place",
+    "SharpTest",
+    "StudentizedTest",
+    "Verdict",
+    "binomial_interval",
+    "contrast_test",
+    "decide_equivalence",
+    "decide_exact",
+    "draws_needed",
+    "draws_to_certify",
+    "drift",
+    "equivalence",
+    "holm",
+    "kurtosis_test",
+    "locate",
+    "moment_test",
+    "overall",
+    "quantile",
+    "ratio_test",
+    "require_accuracy",
+    "smallest_detectable",
+    "studentized_draws",
+    "studentized_test",
+    "tail_probability",
+    "tails",
+]

@@ -1,0 +1,148 @@
+"""predict: the quantities of every node of a network, each with its regime."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from varprop.gaussian import is_symbolic
+from varprop.layers import Dense
+from varprop.moments import EXACT, Gradients, Moments, Regime
+from varprop.network import Network
+from varprop.results import Result, Row
+from varprop.theory.fold import backward, forward
+
+
+@dataclass(frozen=True)
+class Prediction(Result):
+    """What theory says of each node: `value(node, quantity)`, `regime(node, quantity)`, `frame()`.
+
+    Numbers for a numeric network, SymPy expressions for a symbolic one. Values of one input have
+    shape (points,), those of pairs (points, points).
+    """
+
+    network: Network
+    moments: Mapping[str, Moments]
+    gradients: Mapping[str, Gradients]
+
+    @property
+    def points(self) -> int:
+        return self.moments[self.network.input].mean.shape[-1]
+
+    @property
+    def symbolic(self) -> bool:
+        return any(law.symbolic for law in self.moments.values())
+
+    def value(self, node: str, quantity: str) -> Any:
+        """The predicted array: (points,), or (points, points) for quantities of pairs."""
+        return self._entry(node, quantity)[0]
+
+    def regime(self, node: str, quantity: str) -> Regime:
+        """How true the prediction is at that node."""
+        return self._entry(node, quantity)[1]
+
+    def quantities(self, node: str) -> tuple[str, ...]:
+        """The names of the quantities predicted at the node."""
+        return tuple(self._entries(node))
+
+    def notes(self) -> tuple[str, ...]:
+        """The uncontrolled steps taken, each with its node."""
+        laws = [(name, law.notes) for name, law in self.moments.items()]
+        laws += [(name, gradient.notes) for name, gradient in self.gradients.items()]
+        return tuple(dict.fromkeys(f"{name}: {note}" for name, notes in laws for note in notes))
+
+    def latex(self, node: str, quantity: str, point: int = 0, other: int | None = None) -> str:
+        """The predicted expression as LaTeX."""
+        value = self.value(node, quantity)[point]
+        return sp.latex(sp.sympify(value if other is None else value[other]))
+
+    def rows(self) -> Iterator[Row]:
+        for name, _, _ in self.network:
+            for quantity, (value, regime) in self._entries(name).items():
+                for index in np.ndindex(value.shape):
+                    if len(index) == 2 and index[0] >= index[1]:
+                        continue
+                    point, other = (*index, None)[:2]
+                    yield Row(name, quantity, point, other, value[index], str(regime))
+
+    def __str__(self) -> str:
+        out = self.network.output
+        return (
+            f"prediction for {self.network}, {self.points} input(s): "
+            f"{out} second_moment {_short(self.value(out, 'second_moment')[0])}, "
+            f"{self.network.input} grad_second_moment "
+            f"{_short(self.value(self.network.input, 'grad_second_moment')[0])}"
+        )
+
+    def _entry(self, node: str, quantity: str) -> tuple[np.ndarray, Regime]:
+        _ = self.network[node]
+        entries = self._entries(node)
+        if quantity not in entries:
+            raise KeyError(f"{node} has no {quantity!r}; it has {', '.join(entries)}")
+        return entries[quantity]
+
+    def _entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
+        law, gradient = self.moments[node], self.gradients[node]
+        square, mean_too = law.diagonal, max(law.mean_regime, law.second_regime)
+        entries = {
+            "mean": (law.mean, law.mean_regime),
+            "second_moment": (square, law.second_regime),
+            "variance": (
+                square - law.mean**2,
+                mean_too if np.any(law.mean) else law.second_regime,
+            ),
+            "grad_second_moment": (gradient.diagonal, gradient.regime),
+        }
+        layer = self.network[node].layer
+        if isinstance(layer, Dense):
+            x = self.moments[self.network[node].inputs[0]]
+            entries["weight_grad_second_moment"] = (
+                gradient.diagonal * x.diagonal,
+                max(gradient.regime, x.second_regime),
+            )
+        if self.points > 1:
+            entries["cross_moment"] = (law.second, law.cross_regime)
+            ratio = max(law.cross_regime, law.second_regime, EXACT if law.fixed else Regime.WIDE)
+            entries["correlation"] = (correlation(law), ratio)
+            entries["grad_cross_moment"] = (gradient.second, gradient.cross_regime)
+        return entries
+
+
+def predict(network: Network, inputs: Any = None) -> Prediction:
+    """The theory of a network for `inputs`.
+
+    `inputs`: real data of shape (points, channels) (NumPy or torch); None for one input with
+    x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`.
+
+    Raises ValueError for inputs that do not fit, and for layers without a rule.
+    """
+    start = input_law(network, inputs)
+    laws = forward(network, {network.input: start})
+    return Prediction(network, laws, backward(network, laws))
+
+
+def input_law(network: Network, inputs: Any) -> Moments:
+    """The law of the input node."""
+    if isinstance(inputs, Moments):
+        return inputs
+    if inputs is None:
+        return Moments.unit(second=sp.Integer(1) if network.symbolic else 1.0)
+    if is_symbolic(inputs) and not isinstance(inputs, np.ndarray):
+        return Moments.unit(second=inputs)
+    return Moments.of_data(network.check_inputs(inputs))
+
+
+def correlation(law: Moments) -> np.ndarray:
+    """E x x' / sqrt(E x^2 E x'^2)."""
+    square = law.diagonal
+    product = square[..., :, None] * square[..., None, :]
+    if law.symbolic:
+        return law.second / np.frompyfunc(sp.sqrt, 1, 1)(product)
+    with np.errstate(invalid="ignore"):
+        return law.second / np.sqrt(product)
+
+
+def _short(value: Any) -> str:
+    return str(value) if is_symbolic(value) else f"{value:.6g}"
