@@ -1,8 +1,8 @@
 """varprop derives, measures and judges how variance travels through deep networks.
 
-    theory = varprop.predict(net, inputs=x)               # formulas or numbers, each with its regime
+    theory = varprop.predict(net, inputs=x)          # numbers or formulas, each with its regime
     sample = varprop.simulate(net, inputs=x, draws=400, seed=0)
-    report = varprop.compare(theory, sample)              # CONFIRMED, REFUTED or UNDECIDED
+    report = varprop.compare(theory, sample)         # CONFIRMED, REFUTED or UNDECIDED
 
 Names load on first use, so that importing the package costs milliseconds.
 """

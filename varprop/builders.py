@@ -5,7 +5,7 @@ from typing import Any
 
 from varprop import activations, initializers
 from varprop.activations import Activation
-from varprop.initializers import Initializer
+from varprop.initializers import Initializer, variance_scaling
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.network import Graph, Network
 
@@ -21,7 +21,7 @@ def mlp(
     input: Any = None,
     output: Any = "width",
 ) -> Network:
-    """`depth` blocks x = phi(W x + b) of `width` channels, then a dense readout of `output` channels.
+    """`depth` blocks x = phi(W x + b) of `width` channels, then a readout of `output` channels.
 
     `output=None` leaves the readout out; by default it has the width. `input` is the input size
     (default: the width). `widths=[n_0, ..., n_out]` spells out every size instead, the last being
@@ -56,7 +56,7 @@ def residual(
     *,
     activation: str | Activation = "relu",
     weights: str | Initializer = "kaiming_normal",
-    branch_weights: str | Initializer = "lecun_normal",
+    branch_weights: str | Initializer | None = None,
     bias: str | Initializer | None = None,
     scale: Any = 1,
     closing: bool = True,
@@ -64,17 +64,19 @@ def residual(
     """`depth` blocks  x -> x + scale W2 phi(W1 x + b)  of `width` channels.
 
     With `closing=False` the branch ends in its activation: x -> x + scale phi(W1 x + b).
-    `weights` is the law of W1, `branch_weights` that of W2.
+    `weights` is the law of W1, `branch_weights` that of W2 (default: N(0, 1/fan_in)).
     """
     _check_depth(depth)
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
+    ending = variance_scaling(1, "fan_in", "normal")
+    if branch_weights is not None:
+        ending = initializers.get(branch_weights)
     graph = Graph(width)
     x = graph.input
     for _ in range(depth):
         branch = graph.add(Elementwise(phi), graph.add(Dense(width, width, w, b), x))
         if closing:
-            last = Dense(width, width, initializers.get(branch_weights))
-            branch = graph.add(last, branch)
+            branch = graph.add(Dense(width, width, ending), branch)
         if scale != 1:
             branch = graph.add(Scale(scale), branch)
         x = graph.add(Add(), x, branch)

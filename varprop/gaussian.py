@@ -9,7 +9,7 @@ moderate scale use the trapezoidal rule, which converges geometrically for them.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -188,7 +188,7 @@ def _substitute(expression: sp.Expr, names: Mapping[sp.Symbol, Any], values: tup
     return expression.subs(dict(zip(names, values, strict=True)), simultaneous=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def compiled(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., np.ndarray]:
     """A NumPy function of the symbols; special functions come from SciPy."""
     return sp.lambdify(symbols, expression, modules=["scipy", "numpy"], cse=True)

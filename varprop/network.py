@@ -22,7 +22,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """Nodes in an order in which each reads earlier ones; the first is the input, the last the output.
+    """Nodes, each reading earlier ones; the first is the input, the last the output.
 
     Raises ValueError for repeated names, unknown inputs, sizes that do not fit, unused nodes.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from typing import NamedTuple
 
 from varprop.results import Result
@@ -12,23 +13,23 @@ class Judged(NamedTuple):
     """One tested number: `gap` is measured against expected, relative to the size of the signal.
 
     `low`, `high` bound the gap; `p_value` is adjusted for the number of tests; `test` says how it
-    was decided: "exact" and "t" are steps from the layer below, "drift" their sum over the depth,
-    "depth" the prediction itself, "identity" a deterministic check.
+    was decided: "exact" and "t" are steps from the layer below, "drift" their sum over the depth
+    (gap per layer), "depth" the prediction itself, "identity" a check without error.
     """
 
     node: str
     quantity: str
     point: int
     other: int | None
-    value: float
-    measured: float
-    gap: float
-    low: float
-    high: float
-    p_value: float
-    regime: str
     test: str
     verdict: Verdict
+    regime: str = "exact"
+    value: float = nan
+    measured: float = nan
+    gap: float = nan
+    low: float = nan
+    high: float = nan
+    p_value: float = 1.0
     note: str = ""
 
 

@@ -1,11 +1,11 @@
-"""One-step residuals: each measured node against what theory expects given the measured layer below.
+"""One-step residuals: each measured node against what theory expects given the layer below.
 
-The networks' theory rules are folded from measured values to the next ones, for all draws at once:
+The network's theory rules are folded from measured values to the next ones, for all draws at once:
 
     residual = (measured - E[measured | below]) / unit
 
-has mean zero given the layer below, at any width, where the rule is exact for the law of the weights;
-`variance` and `third` are its conditional cumulants where they are known, else None.
+has mean zero given the layer below, at any width, where the rule is exact for the law of the
+weights; `variance` and `third` are its conditional cumulants where they are known, else None.
 """
 
 from collections.abc import Iterator
@@ -40,6 +40,7 @@ class Step:
     exact: bool
     variance: Array | None = None
     third: Array | None = None
+    terms: int = 1  # how many steps were added up in it
 
 
 def steps(network: Network, sample: Sample) -> Iterator[Step]:
@@ -64,9 +65,7 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
                 node, laws[node.name], slopes[node.name], record, below, before, moving, size
             )
         if node.name in measured_at:
-            laws[node.name] = Moments.of_gram(
-                record.mean, record.second, frozenset({node.name})
-            )
+            laws[node.name] = Moments.of_gram(record.mean, record.second, frozenset({node.name}))
             slopes[node.name] = Tangents(
                 record.tangent_mean, record.tangent_second, record.tangent_cross
             )
@@ -102,11 +101,11 @@ def _node_steps(
         moved = np.where(slope.second[:, p] > 0, record.tangent_second[:, p] / ahead - 1, 0.0)
         variance, third = cumulants.tangent(p)
         ok = exact and law.gaussian in (EXACT, None)
-        yield Step(
-            node.name, "grad_second_moment", p, None, family, moved, ok, variance, third
-        )
+        yield Step(node.name, "grad_second_moment", p, None, family, moved, ok, variance, third)
         for o in range(p + 1, square.shape[-1]):
-            pair = np.sqrt(np.where(square[:, p] * square[:, o] > 0, square[:, p] * square[:, o], 1))
+            pair = np.sqrt(
+                np.where(square[:, p] * square[:, o] > 0, square[:, p] * square[:, o], 1)
+            )
             off = (record.second[:, p, o] - law.second[:, p, o]) / pair
             variance, third = cumulants.cross(p, o)
             ok = law.cross_regime == EXACT

@@ -189,4 +189,3 @@ class Add(Layer):
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> torch.Tensor:
         return values[0] + values[1]
-

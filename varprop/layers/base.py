@@ -37,9 +37,7 @@ class Layer(ABC):
         """The law of dL/dx_i for each input, given that of dL/dy."""
 
     @abstractmethod
-    def tangents(
-        self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]
-    ) -> Tangents:
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         """The law of the output tangent given those of the input tangents."""
 
     def draw(

@@ -8,7 +8,8 @@ import sympy as sp
 import torch
 
 from varprop.gaussian import is_symbolic
-from varprop.initializers import Initializer, Law
+from varprop.initializers import Initializer
+from varprop.laws import Law
 from varprop.layers.base import Layer, Parameters
 from varprop.moments import EXACT, WIDE, Gradients, Moments, Tangents
 
@@ -134,4 +135,3 @@ def check_width(name: str, width: Any) -> None:
         return
     if isinstance(width, bool) or not isinstance(width, (int, np.integer, sp.Integer)) or width < 1:
         raise ValueError(f"{name} must be a positive integer or a SymPy symbol, got {width!r}")
-

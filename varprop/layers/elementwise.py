@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 from torch.nn import functional
 
-from varprop.activations import X, Activation, custom, identity
+from varprop.activations import Activation, X, custom, identity
 from varprop.layers.base import Layer, Parameters
 from varprop.moments import (
     APPROXIMATE,
@@ -204,5 +204,3 @@ def _gaps(law: Moments, phi: Activation) -> np.ndarray:
         value = phi.gap(q[..., rows], q[..., columns], law.gap[..., rows, columns])
         gap[..., rows, columns] = gap[..., columns, rows] = value
     return gap
-
-

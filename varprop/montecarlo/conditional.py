@@ -99,7 +99,7 @@ def _activate(layer: Elementwise, z: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def _root(gram: torch.Tensor) -> torch.Tensor:
-    """A square root R of positive semidefinite matrices, R R' = gram; safe for dependent vectors."""
+    """R with R R' = gram, for positive semidefinite matrices; safe for dependent vectors."""
     values, vectors = torch.linalg.eigh(gram)
     return vectors * values.clamp_min(0).sqrt()[..., None, :]
 

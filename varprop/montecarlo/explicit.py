@@ -70,7 +70,9 @@ def run_blocks(
         values[node.name] = value.balanced() if track_scale else value
         tangents[node.name] = tangent.balanced() if track_scale else tangent
     parameters.clear()
-    gradients = _reverse(network, Scaled.of(u.expand_as(values[network.output].x)), tape, track_scale)
+    gradients = _reverse(
+        network, Scaled.of(u.expand_as(values[network.output].x)), tape, track_scale
+    )
     records = {
         node.name: measure(
             values[node.name].x,

@@ -9,7 +9,7 @@ import torch
 
 @dataclass(frozen=True)
 class Record:
-    """Channel averages at one node for R draws and P points (n channels, x value, t tangent, g grad).
+    """Channel averages at one node for R draws and P points: x value, t tangent, g gradient.
 
     mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) mean(x^4) / mean(x^2)^2;
     tangent_mean (R, P) t;  tangent_second (R, P) t^2;  tangent_cross (R, P) x t;

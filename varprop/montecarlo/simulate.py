@@ -117,13 +117,13 @@ def simulate(
     track_scale: bool = True,
     progress: bool | None = None,
 ) -> Sample:
-    """Measure `draws` networks with fresh parameters at `inputs` (points, channels), or unit inputs.
+    """Measure `draws` networks with fresh parameters at `inputs` (points, channels) or unit inputs.
 
     `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense Gaussian
     networks at O(n) a layer (and computes in float64); "auto" takes the latter where it is exact.
     `chunk` bounds the draws held in memory at once; results do not depend on it. `dtype` is that of
-    weights and values; averages are always in float64. `track_scale=False` lets values overflow and
-    underflow as they would in a plain forward pass. `progress` shows a bar (default: on a terminal).
+    weights and values; averages are always in float64. `track_scale=False` lets values overflow
+    and underflow as in a plain forward pass. `progress` shows a bar (default: on a terminal).
 
     Raises ValueError for symbolic networks, unfit inputs, an absent device, an engine that is not
     exact for the network.
@@ -142,10 +142,10 @@ def simulate(
         defects = None
     else:
         size = _chunk(network, chunk, kind)
-        parts, defects = _run_explicit(network, x, draws, seed, place, kind, size, track_scale, progress)
-    records = {
-        name: Record.joined([part[name] for part in parts], draws) for name, _, _ in network
-    }
+        parts, defects = _run_explicit(
+            network, x, draws, seed, place, kind, size, track_scale, progress
+        )
+    records = {name: Record.joined([part[name] for part in parts], draws) for name, _, _ in network}
     name = "float64" if engine == "conditional" else str(kind).removeprefix("torch.")
     return Sample(network, records, x, draws, seed, engine, str(place), name, defects)
 

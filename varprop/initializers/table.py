@@ -1,150 +1,32 @@
-"""Initializers: rules that pick the law of a weight from its fans.
+"""The table of initializers.
 
-Each is one function of the table below: given the fans and its arguments it returns the law of a
+Each is one function: given the fans and its arguments it returns the law of a
 weight entry. Calling it by name, `kaiming_normal(mode="fan_out")`, makes an `Initializer`; its law
 is `.at(fan_in, fan_out)`. Names and arguments are those of torch.nn.init without the underscore,
 then those of JAX, Keras and Caffe, then PyTorch's own layer defaults.
 """
 
-import difflib
 import functools
 import inspect
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Concatenate, NamedTuple, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 import sympy
-from sympy import Expr, Rational
+from sympy import Expr
 
 from varprop import laws
+from varprop.initializers.fans import calculate_gain
+from varprop.initializers.initializer import (
+    EXAMPLES,
+    INITIALIZERS,
+    RULES,
+    Fans,
+    Initializer,
+    choose,
+)
 from varprop.laws import Law, Scalar, exact
 
-
-class Fans(NamedTuple):
-    """Sizes of a weight whose matrix is (rows, fan_in); rows = fan_out unless it is a kernel."""
-
-    fan_in: Expr
-    fan_out: Expr
-    rows: Expr
-
-
 P = ParamSpec("P")
-INITIALIZERS: dict[str, Callable[..., "Initializer"]] = {}
-EXAMPLES: list["Initializer"] = []  # one or two of each, for tests and tables
-_RULES: dict[str, Callable[..., Law]] = {}
-_FAN_IN, _FAN_OUT = sympy.symbols("fan_in fan_out", positive=True, cls=sympy.Dummy)
-
-
-def _if_constant(quantity: str) -> property:
-    def read(initializer: "Initializer") -> Expr:
-        value = getattr(initializer.at(_FAN_IN, _FAN_OUT), quantity)
-        if value.has(_FAN_IN, _FAN_OUT):
-            raise ValueError(
-                f"the {quantity} of {initializer} depends on the fans, and none were given: "
-                f"use .at(fan_in, fan_out).{quantity}"
-            )
-        return value
-
-    return property(read, doc=f"The law's {quantity}, if it is the same for all fans.")
-
-
-@dataclass(frozen=True)
-class Initializer:
-    """A named rule fans -> law, with its arguments. Made by the functions of this module."""
-
-    name: str
-    arguments: tuple[tuple[str, Any], ...] = ()
-
-    def __post_init__(self) -> None:
-        self.at(_FAN_IN, _FAN_OUT)  # arguments are checked here, by the laws they make
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.arguments)})"
-
-    def at(self, fan_in: Scalar, fan_out: Scalar, rows: Scalar = None) -> Law:
-        """Return the law of an entry of a weight with these fans: numbers or SymPy symbols.
-
-        `rows` (default fan_out) counts the rows of the weight's matrix (rows, fan_in), which only
-        laws with dependent entries use: c_out for a convolution, where fan_out = k^2 c_out/groups.
-        """
-        sizes = (fan_in, fan_out, fan_out if rows is None else rows)
-        remedy = "pass the sizes of the weight, see fans(shape)"
-        fans = Fans(
-            *(exact(n, v, above=0, remedy=remedy) for n, v in zip(Fans._fields, sizes, strict=True))
-        )
-        return _choose("initializer", self.name, _RULES)(fans, **dict(self.arguments))
-
-    mean = _if_constant("mean")
-    variance = _if_constant("variance")
-    kurtosis = _if_constant("kurtosis")
-
-
-def get(initializer: "str | Initializer") -> Initializer:
-    """Return an initializer as it is, or the one of this name with its default arguments."""
-    if isinstance(initializer, Initializer):
-        return initializer
-    make = _choose("initializer", initializer, INITIALIZERS)
-    try:
-        return make()
-    except TypeError as error:
-        raise ValueError(
-            f"a name alone stands for default arguments, got {initializer!r}, which has "
-            f"{error}: call {initializer}(...) with it"
-        ) from error
-
-
-def fans(shape: tuple[Scalar, ...], groups: int = 1) -> tuple[Scalar, Scalar]:
-    """Return (fan_in, fan_out) of a weight (out, in) or (c_out, c_in/groups, *kernel).
-
-    fan_in = |kernel| c_in/groups, the terms in one output; fan_out = |kernel| c_out/groups, the
-    outputs that one input enters (stride 1). torch.nn.init leaves out /groups in fan_out, and reads
-    a transposed convolution's weight (c_in, c_out/groups, *kernel) as if it were this one.
-    """
-    if len(shape) < 2:
-        raise ValueError(
-            f"fans need a weight of at least 2 axes, got shape {tuple(shape)}: "
-            "for a bias, pass the shape of the weight it is added to"
-        )
-    rows, channels, *kernel = shape
-    if sympy.Mod(rows, groups).is_zero is False:
-        raise ValueError(
-            f"groups must divide the output channels, got groups={groups} for shape "
-            f"{tuple(shape)}: pass the groups of the layer"
-        )
-    area = math.prod(kernel)
-    return channels * area, area * (rows // groups if isinstance(rows, int) else rows / groups)
-
-
-def calculate_gain(nonlinearity: str, param: Scalar = None) -> Expr:
-    """Return torch's recommended gain, exact; `param` is leaky_relu's slope (default 1/100).
-
-    Variance gain^2 / fan. The table is torch's convention, not a theorem for each entry.
-    """
-    if nonlinearity == "leaky_relu":
-        slope = exact("the slope a of leaky_relu", 0.01 if param is None else param)
-        return sympy.sqrt(2 / (1 + slope**2))
-    return _choose("nonlinearity", nonlinearity, _GAINS)
-
-
-_LINEAR = ("linear", *(f"conv{t}{d}d" for t in ("", "_transpose") for d in (1, 2, 3)), "sigmoid")
-_GAINS: dict[str, Expr] = {
-    **dict.fromkeys(_LINEAR, sympy.S.One),
-    "tanh": Rational(5, 3),
-    "relu": sympy.sqrt(2),
-    "selu": Rational(3, 4),
-}
-
-
-def _choose(kind: str, name: str, table: dict[str, Any]) -> Any:
-    if name in table:
-        return table[name]
-    close = difflib.get_close_matches(str(name), table, n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    everything = f"choose from {', '.join(sorted(table))}"
-    if kind == "initializer":
-        everything = "all are listed in varprop.initializers.INITIALIZERS"
-    raise ValueError(f"the {kind} must be a known name, got {name!r}: {hint}{everything}")
 
 
 def _uniform(variance: Expr) -> Law:
@@ -171,8 +53,8 @@ def _scaled(fans: Fans, scale: Scalar, mode: str, distribution: str) -> Law:
     m, n = fans.fan_in, fans.fan_out
     average = dict.fromkeys(("fan_avg", "average"), 2 / (m + n))  # Keras' word, and Caffe's
     inverses = {"fan_in": 1 / m, "fan_out": 1 / n, **average}
-    variance = exact("scale", scale, at_least=0) * _choose("mode", mode, inverses)
-    return _choose("distribution", distribution, _DISTRIBUTIONS)(variance)
+    variance = exact("scale", scale, at_least=0) * choose("mode", mode, inverses)
+    return choose("distribution", distribution, _DISTRIBUTIONS)(variance)
 
 
 def _gained(fans: Fans, gain: Scalar, mode: str, distribution: str) -> Law:
@@ -202,7 +84,7 @@ def _entry(
             return Initializer(name, tuple(x for x in bound.arguments.items() if x[0] != unused))
 
         make.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
-        _RULES[name] = rule
+        RULES[name] = rule
         INITIALIZERS[name] = make
         if all(p.default is not p.empty for p in parameters):
             EXAMPLES.append(INITIALIZERS[name]())

@@ -1,0 +1,66 @@
+"""Two variances and their closeness, in every parametrisation that a kernel formula may use."""
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+
+from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
+
+
+def ray_gap(q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
+    """The smallest gap that variances q1, q2 allow: (sqrt(q1) - sqrt(q2))^2 / 2, at c = 1."""
+    total = np.sqrt(q1) + np.sqrt(q2)
+    return ((q1 - q2) / np.where(total > 0, total, 1.0)) ** 2 / 2
+
+
+def deficit(q1: np.ndarray, q2: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """1 - c from the gap: gap = ray gap + sqrt(q1 q2) (1 - c)."""
+    scale = np.sqrt(q1 * q2)
+    missing = np.asarray(gap) - ray_gap(q1, q2)
+    return np.clip(missing / np.where(scale > 0, scale, 1.0), 0.0, 2.0)
+
+
+def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
+    """Values of the kernel symbols, and of the deficit 1 - c."""
+    q1, q2 = np.asarray(q1, float), np.asarray(q2, float)
+    if c is not None and np.any(np.abs(c) > 1):
+        raise ValueError(f"a correlation lies in [-1, 1]; got {np.max(np.abs(c))}")
+    missing = 1.0 - np.asarray(c, float) if gap is None else deficit(q1, q2, gap)
+    return {
+        Q1: q1,
+        Q2: q2,
+        C: np.sqrt(q1 * q2) * (1 - missing),
+        THETA: 2 * np.arcsin(np.sqrt(missing / 2)),
+        SINE: np.sqrt(missing * (2 - missing)),
+        "deficit": missing,
+    }
+
+
+def symbolic_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
+    """The same with exact expressions; object arrays are broadcast against each other."""
+
+    def from_gap(q1: sp.Expr, q2: sp.Expr, gap: sp.Expr) -> sp.Expr:
+        return sp.simplify((sp.sympify(q1) + q2) / 2 - gap)
+
+    def correlation(q1: sp.Expr, q2: sp.Expr, covariance: sp.Expr) -> sp.Expr:
+        return sp.simplify(covariance / sp.sqrt(sp.sympify(q1) * q2))
+
+    if gap is None:
+        covariance = elementwise(lambda q1, q2, c: c * sp.sqrt(sp.sympify(q1) * q2), q1, q2, c)
+    else:
+        covariance = elementwise(from_gap, q1, q2, gap)
+        c = elementwise(correlation, q1, q2, covariance)
+    return {
+        Q1: q1,
+        Q2: q2,
+        C: covariance,
+        THETA: elementwise(sp.acos, c),
+        SINE: elementwise(lambda c: sp.sqrt(1 - c**2), c),
+    }
+
+
+def elementwise(function: Callable, *values: Number) -> Number:
+    if any(isinstance(v, np.ndarray) for v in values):
+        return np.frompyfunc(function, len(values), 1)(*values)
+    return function(*values)

@@ -1,0 +1,76 @@
+"""Whether a prediction and a sample may be compared at all; every error says rule and remedy."""
+
+import numpy as np
+
+from varprop.montecarlo import Sample
+from varprop.network import Network
+from varprop.theory import Prediction
+
+SCOPES = ("steps", "depth")
+
+
+def check_comparable(theory: Prediction, sample: Sample) -> None:
+    """Raises ValueError for symbols, another graph, other inputs, values that are not finite."""
+    if not isinstance(theory, Prediction) or not isinstance(sample, Sample):
+        raise ValueError(
+            "compare takes the result of predict, then that of simulate; got "
+            f"{type(theory).__name__} and {type(sample).__name__}"
+        )
+    if theory.symbolic:
+        raise ValueError(
+            "compare needs numbers, and this prediction has SymPy symbols; "
+            "predict a network with numeric widths and variances"
+        )
+    ours, theirs = _shape(theory.network), _shape(sample.network)
+    if ours != theirs:
+        raise ValueError(
+            f"theory and sample are of different networks: {_first_difference(ours, theirs)}; "
+            "predict and simulate the same graph"
+        )
+    _check_inputs(theory, sample)
+    _check_finite(sample)
+
+
+def check_rates(margin: float, error_rate: float, false_pass: float, scope: str) -> None:
+    """Raises ValueError for rates outside (0, 1/2) or an unknown scope."""
+    for name, value in (("margin", margin), ("error_rate", error_rate), ("false_pass", false_pass)):
+        if not 0 < value < 0.5:
+            raise ValueError(f"{name} must lie between 0 and 0.5, got {value}")
+    if scope not in SCOPES:
+        raise ValueError(f"scope is one of {', '.join(SCOPES)}, got {scope!r}")
+
+
+def _shape(network: Network) -> list[tuple]:
+    return [(n.name, n.layer.kind, n.inputs, network.sizes[n.name]) for n in network]
+
+
+def _first_difference(ours: list[tuple], theirs: list[tuple]) -> str:
+    for a, b in zip(ours, theirs, strict=False):
+        if a != b:
+            return f"node {a[0]} of size {a[3]} against {b[0]} of size {b[3]}"
+    return f"{len(ours)} nodes against {len(theirs)}"
+
+
+def _check_inputs(theory: Prediction, sample: Sample) -> None:
+    start = theory.moments[theory.network.input].second
+    found = sample.records[sample.network.input].second.mean(0)
+    same = start.shape == found.shape and np.allclose(
+        start, found, rtol=1e-2 if "16" in sample.dtype else 1e-5, atol=1e-6 * np.abs(start).max()
+    )
+    if not same:
+        raise ValueError(
+            "theory and sample are of different inputs: their Gram matrices differ; "
+            "give the same `inputs` to predict and simulate"
+        )
+
+
+def _check_finite(sample: Sample) -> None:
+    for name, record in sample.records.items():
+        for field, values in vars(record).items():
+            bad = np.argwhere(~np.isfinite(values))
+            if bad.size:
+                raise ValueError(
+                    f"{field} of {name} is {values[tuple(bad[0])]} in draw {bad[0][0]}: the "
+                    "measurement left the range of floats; use dtype='float64', track_scale=True, "
+                    "or a shallower network"
+                )

@@ -1,0 +1,101 @@
+"""What must hold without statistical error: the prediction is the fold of its rules, and the
+backward pass is the adjoint of the forward one, in theory and in the engine."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from varprop.compare.report import Judged
+from varprop.layers import Dense
+from varprop.moments import Tangents
+from varprop.montecarlo import Sample
+from varprop.network import Network
+from varprop.stats import Verdict
+from varprop.theory import Prediction, backward, forward, tangents
+
+ROUNDING = 1e-9  # relative: two float64 folds of the same rules
+PRECISION = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7, "float16": 2.0**-10}
+DUALITY_BOUND = 1e3  # root mean square defect, in units of the precision, capped at 1/2
+
+
+def broken_identities(theory: Prediction, sample: Sample) -> Iterator[Judged]:
+    """A REFUTED row for each identity that fails; nothing where all hold."""
+    yield from _not_a_fold(theory)
+    yield from _not_adjoint(theory)
+    yield from _not_dual(sample)
+
+
+def _not_a_fold(theory: Prediction) -> Iterator[Judged]:
+    net = theory.network
+    laws = forward(net, {net.input: theory.moments[net.input]})
+    gradients = backward(net, laws)
+    for name, _, _ in net:
+        ours, fold = theory.moments[name], laws[name]
+        for quantity, a, b in (
+            ("second_moment", ours.second, fold.second),
+            ("mean", ours.mean, fold.mean),
+            ("grad_second_moment", theory.gradients[name].second, gradients[name].second),
+        ):
+            if _distance(a, b) > ROUNDING:
+                note = "the prediction is not the fold of the rules that were tested"
+                yield _broken(name, quantity, float(np.ravel(a)[0]), float(np.ravel(b)[0]), note)
+
+
+def _not_adjoint(theory: Prediction) -> Iterator[Judged]:
+    for start in _some_feeds(theory.network):
+        ahead, back = _jacobian_norm_twice(theory, start)
+        if _distance(ahead, back) > ROUNDING:
+            note = "the backward rules are not the adjoint of the forward tangent rules"
+            yield _broken(start, "grad_second_moment", float(back[0]), float(ahead[0]), note)
+
+
+def _not_dual(sample: Sample) -> Iterator[Judged]:
+    if sample.duality is None:
+        return
+    defect = float(np.sqrt(np.mean(sample.duality**2)))
+    if not defect <= min(0.5, DUALITY_BOUND * PRECISION[sample.dtype]):
+        note = "u.(Jt) and (J'u).t differ: the engine's gradients are not those of its values"
+        yield _broken(sample.network.input, "grad_second_moment", 0.0, defect, note)
+
+
+def _jacobian_norm_twice(theory: Prediction, start: str) -> tuple[np.ndarray, np.ndarray]:
+    """E |J|^2 from `start` to the output: by a unit isotropic tangent, and by the gradient."""
+    net = theory.network
+    zero = np.zeros_like(theory.moments[net.input].mean)
+    names = [n.name for n in net]
+    known = dict.fromkeys(names[: names.index(start)], Tangents(zero, zero, zero))
+    known[start] = Tangents(zero, zero + 1.0, zero)
+    ahead = tangents(net, theory.moments, known)[net.output].second * net.sizes[net.output]
+    return ahead, theory.gradients[start].diagonal * net.sizes[start]
+
+
+def _some_feeds(network: Network, most: int = 6) -> list[str]:
+    """The input, and a few of the nodes that feed dense layers."""
+    feeds = dict.fromkeys(i for n in network for i in n.inputs if isinstance(n.layer, Dense))
+    names = [n for n in feeds if n != network.input]
+    return [network.input, *names[:: max(1, len(names) // most)]]
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference relative to the largest entry."""
+    size = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
+    return float(np.abs(a - b).max(initial=0.0) / size) if size > 0 else 0.0
+
+
+def _broken(node: str, quantity: str, value: float, measured: float, note: str) -> Judged:
+    gap = measured / value - 1 if value else measured
+    return Judged(
+        node,
+        quantity,
+        0,
+        None,
+        "identity",
+        Verdict.REFUTED,
+        value=value,
+        measured=measured,
+        gap=gap,
+        low=gap,
+        high=gap,
+        p_value=0.0,
+        note=note,
+    )

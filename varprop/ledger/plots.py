@@ -1,0 +1,114 @@
+"""Inline SVG plots: predicted lines over measured points, readable on any background.
+
+Text and axes take the colour of the page (`currentColor`); the text is drawn as paths, so a page
+needs no font. Equal evidence gives equal bytes.
+"""
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from varprop.ledger.claim import Evidence, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK = "#010203"  # replaced by the colour of the page
+COLOURS = ("#2f7fc1", "#d5722b", "#2e9d6b", "#a667c4", "#b58a1b", "#c94f6d", "#6f7f8f")
+STYLE = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "varprop",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.2,
+}
+CROWDED = 40  # from so many points on, bounds are a band and not bars
+
+
+def svg(evidence: Evidence, prefix: str) -> str:
+    """One `<svg>` element with every series; `prefix` keeps its ids apart from other plots'."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    file = io.StringIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = Figure(figsize=(6.6, 2.9), layout="constrained")
+        draw(figure.subplots(), evidence)
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    return _inline(file.getvalue(), prefix, evidence.name)
+
+
+def draw(axes: "Axes", evidence: Evidence) -> None:
+    """The series on `axes`; logarithmic where all is positive and spans more than a decade."""
+    for place, series in enumerate(evidence.series):
+        _draw(axes, series, COLOURS[place % len(COLOURS)], place)
+    if _spans(evidence.series):
+        axes.set_yscale("log", nonpositive="clip")
+    axes.set_xlabel(evidence.axes[0])
+    axes.set_ylabel(evidence.axes[1])
+    axes.margins(x=0.02)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        few = len(labels) <= 3
+        where = {"loc": "best"} if few else {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
+        axes.legend(handles, labels, **where)
+
+
+def _draw(axes: "Axes", series: Series, colour: str, place: int) -> None:
+    x, measured = _finite(series.x), _finite(series.measured)
+    if series.predicted is not None:
+        name = f"{series.label}, predicted".removeprefix(", ")
+        axes.plot(x, _finite(series.predicted), color=colour, label=name, zorder=2)
+    name = f"{series.label}, measured".removeprefix(", ")
+    points = {"color": colour, "label": name, "linestyle": "none", "zorder": 3}
+    axes.plot(x, measured, marker="osD^v"[place % 5], markerfacecolor="none", **points)
+    low = measured if series.low is None else _finite(series.low)
+    high = measured if series.high is None else _finite(series.high)
+    if low is measured and high is measured:
+        return
+    if len(x) >= CROWDED:
+        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0, zorder=1)
+    else:
+        axes.vlines(x, low, high, color=colour, linewidth=1, zorder=1)
+
+
+def _finite(values: tuple[float, ...]) -> np.ndarray:
+    """What is not finite becomes a gap."""
+    array = np.asarray(values, dtype=float)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _spans(many: tuple[Series, ...]) -> bool:
+    shown = [_finite(column) for s in many for column in (s.measured, s.predicted or ())]
+    values = np.concatenate(shown)
+    values = values[~np.isnan(values)]
+    return bool(values.size and values.min() > 0 and values.max() > 10 * values.min())
+
+
+def _inline(text: str, prefix: str, title: str) -> str:
+    """Matplotlib's file as an element of an HTML page: no prologue, no namespaces, own ids."""
+    from html import escape
+
+    text = text[text.index("<svg") :].replace(INK, "currentColor").replace("xlink:href", "href")
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    label = f'<svg role="img" aria-label="{escape(title)}"'
+    return text.replace("<svg", label, 1).strip()

@@ -1,0 +1,107 @@
+"""Run claims: verify the proof, make the experiments, judge."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from zlib import crc32
+
+from varprop.ledger.claim import Claim, Evidence, Experiment, Outcome, Settings
+from varprop.stats.verdict import overall
+
+Progress = Callable[[Claim, int, int], None]
+
+
+class LedgerError(RuntimeError):
+    """A claim that could not be run: neither confirmed nor refuted, the ledger itself is at fault."""
+
+
+def run(
+    claims: Sequence[Claim], settings: Settings, progress: Progress | None = None
+) -> Iterator[Outcome]:
+    """The outcomes in order, each as it is finished; `progress(claim, k, n)` precedes each.
+
+    Raises LedgerError for two claims of one name, and where `run_claim` does.
+    """
+    names = [claim.name for claim in claims]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise LedgerError(f"claims need distinct names; used more than once: {', '.join(twice)}")
+    for number, claim in enumerate(claims, start=1):
+        if progress is not None:
+            progress(claim, number, len(claims))
+        yield run_claim(claim, settings)
+
+
+def run_claim(claim: Claim, settings: Settings) -> Outcome:
+    """Verify the derivation, make the experiments in order, and take their overall verdict.
+
+    A proof that fails is an outcome (`proved` is False). Raises LedgerError, naming the claim, for
+    an unknown derivation, a claim without experiments, an experiment that raises.
+    """
+    if not claim.experiments:
+        raise LedgerError(f"claim {claim.name!r} has no experiment; nothing would be tested")
+    started = perf_counter()
+    proof, failure = _prove(claim)
+    own = seeded(claim, settings)
+    evidence = tuple(_make(experiment, claim, own) for experiment in claim.experiments)
+    verdict = overall(item.verdict for item in evidence)
+    seconds = perf_counter() - started
+    return Outcome(claim, not failure, verdict, evidence, seconds, proof, failure)
+
+
+def seeded(claim: Claim, settings: Settings) -> Settings:
+    """`settings` with the claim's own seed, so that a claim draws the same numbers in any company."""
+    return replace(settings, seed=crc32(f"{settings.seed}:{claim.name}".encode()))
+
+
+def experiment_name(experiment: Experiment) -> str:
+    """The name of the function."""
+    return getattr(_function(experiment), "__name__", type(experiment).__name__)
+
+
+def experiment_text(experiment: Experiment) -> str:
+    """The docstring of the function: what is done."""
+    function = _function(experiment)
+    return (inspect.getdoc(function) or "") if inspect.isroutine(function) else ""
+
+
+def _function(experiment: Experiment) -> Callable[..., Evidence]:
+    while isinstance(experiment, partial):
+        experiment = experiment.func
+    return experiment
+
+
+def _prove(claim: Claim) -> tuple[str, str]:
+    """The text of the derivation, and why it does not verify ("" where it does)."""
+    import derivations
+
+    try:
+        derivation = derivations.derive(claim.derivation)
+        text = derivation.text()
+    except Exception as problem:
+        raise LedgerError(
+            f"claim {claim.name!r}: derivation {claim.derivation!r}: {described(problem)}"
+        ) from problem
+    try:
+        derivation.verify()
+    except Exception as problem:
+        return text, described(problem)
+    return text, ""
+
+
+def _make(experiment: Experiment, claim: Claim, settings: Settings) -> Evidence:
+    try:
+        return experiment(settings)
+    except Exception as problem:
+        raise LedgerError(
+            f"claim {claim.name!r}: experiment {experiment_name(experiment)!r}: "
+            f"{described(problem)}"
+        ) from problem
+
+
+def described(problem: Exception) -> str:
+    """An exception on one line: its type and what it says."""
+    said = " ".join(str(problem).split())
+    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__
