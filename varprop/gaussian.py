@@ -22,6 +22,7 @@ PANELS = (0.0, *(sign * 1.5 * 2.7**k for k in range(10) for sign in (1, -1)))
 UNIT_PANELS = np.array([-REACH, -9, -7, -5, -3.5, -2, -1, 0, 1, 2, 3.5, 5, 7, 9, REACH])
 TRAPEZOID_SCALE = 4.0  # largest scale at which the trapezoidal rule is the cheaper one
 TRAPEZOID_STEP = 0.25  # exp(-2 pi (pi/2) / 0.25) = 7e-18 for a pole at i pi/2
+ROUNDING = 4e-16  # of the sum of absolute values
 CHUNK = 4_000_000  # integrand values held at once
 
 
@@ -33,11 +34,16 @@ class Estimate(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Nodes `x` = m + s z with weights for the value and for the check, last axis = nodes."""
+    """Nodes `x` = m + s z with weights for the value and for the check, last axis = nodes.
+
+    `tail` is the density at the two outermost nodes, zero elsewhere: sum |f| tail bounds what lies
+    beyond them for |f| that grows no faster than exp(11 |z|).
+    """
 
     x: np.ndarray
     weights: np.ndarray
     check: np.ndarray
+    tail: np.ndarray
 
 
 Function = Callable[..., np.ndarray]
@@ -61,30 +67,39 @@ def pair_expectation(
     q1, q2, deficit = np.broadcast_arrays(*(np.asarray(v, float) for v in (q1, q2, deficit)))
 
     def inner(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
-        outer = _grid(np.zeros_like(q1), np.sqrt(q1), kinks)
         correlation, rest = 1 - d, np.sqrt(np.clip(d * (2 - d), 0, 1))
-        # z' given z, written with the ratio of scales so that q1 = 0 is no special case
-        u = outer.x / np.where(q1 > 0, np.sqrt(q1), 1.0)[..., None]
+        # z = sqrt(q1) u, on panels fit for the wider of z and z'
+        widest = np.sqrt(np.maximum(q1, q2))
+        marks = _transitions(np.sqrt(q1), correlation * np.sqrt(q2), rest, kinks)
+        outer = _grid(np.zeros_like(q1), widest, kinks, marks)
+        u = outer.x / np.where(widest > 0, widest, 1.0)[..., None]
+        z = np.sqrt(q1)[..., None] * u
+        # z' given z
         centre = (correlation * np.sqrt(q2))[..., None] * u
         spread = np.broadcast_to((rest * np.sqrt(q2))[..., None], centre.shape)
         conditional = _grid(centre, spread, kinks)
-        values = function(outer.x[..., None], conditional.x)
+        values = function(z[..., None], conditional.x)
         value = np.sum(values * conditional.weights, -1)
         check = np.sum(values * conditional.check, -1)
         total = np.sum(value * outer.weights, -1)
+        size = np.sum(np.abs(values) * conditional.weights, -1)
+        beyond = np.sum(np.abs(values) * conditional.tail, -1)
         error = np.abs(np.sum(value * outer.check, -1) - total)
-        error = error + np.sum(np.abs(check - value) * outer.weights, -1)
-        return Estimate(total, error + 4e-16 * np.abs(total))
+        error = error + np.sum((np.abs(check - value) + beyond) * outer.weights, -1)
+        error = error + np.sum(size * outer.tail, -1)
+        return Estimate(total, error + ROUNDING * np.sum(size * outer.weights, -1))
 
-    size = 40_000 if not kinks else 1_500_000
+    smooth = not kinks and np.max([q1, q2], initial=0.0) <= TRAPEZOID_SCALE**2
+    size = 150_000 if smooth else 2_000_000
     return _chunked(inner, q1, q2, deficit, size=size)
 
 
 def _reduce(function: Function, grid: Grid) -> Estimate:
     values = function(grid.x)
     value = np.sum(values * grid.weights, -1)
-    error = np.abs(np.sum(values * grid.check, -1) - value)
-    return Estimate(value, error + 4e-16 * np.sum(np.abs(values) * grid.weights, -1))
+    size = np.abs(values)
+    error = np.abs(np.sum(values * grid.check, -1) - value) + np.sum(size * grid.tail, -1)
+    return Estimate(value, error + ROUNDING * np.sum(size * grid.weights, -1))
 
 
 def _chunked(rule: Callable[..., Estimate], *arrays: np.ndarray, size: int) -> Estimate:
@@ -98,29 +113,52 @@ def _chunked(rule: Callable[..., Estimate], *arrays: np.ndarray, size: int) -> E
     return Estimate(value, error)
 
 
-def _grid(mean: np.ndarray, scale: np.ndarray, kinks: tuple[float, ...]) -> Grid:
+def _transitions(
+    first: np.ndarray, second: np.ndarray, rest: np.ndarray, kinks: tuple[float, ...]
+) -> np.ndarray:
+    """Where the mean given u changes fast: z = first u at a kink, or z' = second u + noise near it."""
+    kink = np.asarray(kinks, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sharp = kink / first[..., None]
+        centre = (kink / second[..., None])[..., None]
+        width = np.abs(rest / (1 - rest**2) ** 0.5)[..., None, None]
+        smooth = centre + width * np.array([-8.0, -3.0, -1.0, 0.0, 1.0, 3.0, 8.0])
+    return np.concatenate([sharp, smooth.reshape(*first.shape, -1)], -1)
+
+
+def _grid(
+    mean: np.ndarray,
+    scale: np.ndarray,
+    kinks: tuple[float, ...],
+    marks: np.ndarray | None = None,
+) -> Grid:
+    """Nodes for m + s Z; `marks` are further boundaries of panels, in units of Z."""
     if not np.any(scale):
-        return Grid(mean[..., None], np.ones(1), np.ones(1))
+        return Grid(mean[..., None], np.ones(1), np.ones(1), np.zeros(1))
     if not kinks and np.max(scale) <= TRAPEZOID_SCALE:
         return _trapezoid(mean, scale)
-    return _panels(mean, scale, kinks)
+    return _panels(mean, scale, kinks, marks)
 
 
 def _trapezoid(mean: np.ndarray, scale: np.ndarray) -> Grid:
-    reach = 9.5
-    half = int(np.ceil(reach / (TRAPEZOID_STEP / max(1.0, float(np.max(scale))))))
+    half = int(np.ceil(REACH / (TRAPEZOID_STEP / max(1.0, float(np.max(scale))))))
     half += half % 2
-    z = np.linspace(-reach, reach, 2 * half + 1)
-    weights = _density(z) * (reach / half)
+    z = np.linspace(-REACH, REACH, 2 * half + 1)
+    weights = _density(z) * (REACH / half)
     check = np.where(np.arange(z.size) % 2 == 0, 2 * weights, 0.0)
-    return Grid(mean[..., None] + scale[..., None] * z, weights, check)
+    tail = np.where(np.abs(z) == REACH, _density(z), 0.0)
+    return Grid(mean[..., None] + scale[..., None] * z, weights, check, tail)
 
 
-def _panels(mean: np.ndarray, scale: np.ndarray, kinks: tuple[float, ...]) -> Grid:
+def _panels(
+    mean: np.ndarray, scale: np.ndarray, kinks: tuple[float, ...], marks: np.ndarray | None
+) -> Grid:
     furthest = float(np.max(np.abs(mean) + REACH * scale, initial=1.0))
-    marks = np.array([*(p for p in PANELS if abs(p) < furthest), *kinks], float)
+    places = np.array([*(p for p in PANELS if abs(p) < furthest), *kinks], float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        at = (marks - mean[..., None]) / scale[..., None]
+        at = (places - mean[..., None]) / scale[..., None]
+    if marks is not None:
+        at = np.concatenate([at, marks], -1)
     at = np.nan_to_num(np.clip(at, -REACH, REACH), nan=0.0)
     unit = np.broadcast_to(UNIT_PANELS, (*mean.shape, UNIT_PANELS.size))
     edges = np.sort(np.concatenate([unit, at], -1), -1)
@@ -133,10 +171,14 @@ def _panels(mean: np.ndarray, scale: np.ndarray, kinks: tuple[float, ...]) -> Gr
         weights.append((half[..., None] * weight * _density(z)).reshape(*mean.shape, -1))
     z = np.concatenate(nodes, -1)
     blank = [np.zeros_like(w) for w in weights]
+    tail = np.zeros_like(z)
+    ends = [0, nodes[0].shape[-1] - 1]
+    tail[..., ends] = _density(z[..., ends])
     return Grid(
         mean[..., None] + scale[..., None] * z,
         np.concatenate([weights[0], blank[1]], -1),
         np.concatenate([blank[0], weights[1]], -1),
+        tail,
     )
 
 

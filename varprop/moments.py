@@ -115,14 +115,14 @@ class Moments:
         sums, squares = weights.sum(-1), self.diagonal
         if products is not None:
             second = np.tensordot(self.second, products, axes=([-2, -1], [1, 3]))
-            return replace(
-                self._as_mixture(), mean=mean, second=second, gap=gap_of(second), gaussian=None
-            )
+            mixture = replace(self._as_mixture(), gaussian=None, fixed=False)
+            return replace(mixture, mean=mean, second=second, gap=gap_of(second))
         second = weights @ self.second @ weights.T
         # d = A_a - A_b;  d' S d = (sum d)(d . diag S) - d' gap d, free of cancellation for averages
         d = weights[:, None, :] - weights[None, :, :]
         spread = (sums[:, None] - sums[None, :]) * np.tensordot(squares, d, axes=([-1], [-1]))
-        gap = (spread - ((d @ self.gap) * d).sum(-1)) / 2
+        pairs = d[..., :, None] * d[..., None, :]
+        gap = (spread - np.tensordot(self.gap, pairs, axes=([-2, -1], [2, 3]))) / 2
         return replace(self._as_mixture(), mean=mean, second=second, gap=gap)
 
     def _as_mixture(self) -> "Moments":
@@ -160,12 +160,14 @@ class Tangents:
 
         mean (..., S) E t,  second (..., S) E t^2,  cross (..., S) E x t
 
-    The mirror of `Gradients`: u.(J t) = (J'u).t, and the rules use E phi'^2 alike.
+    The mirror of `Gradients`: u.(J t) = (J'u).t, and the rules use E phi'^2 alike. `base` is the
+    tangent of the Gaussian source, where x is a function of one.
     """
 
     mean: np.ndarray
     second: np.ndarray
     cross: np.ndarray
+    base: "Tangents | None" = None
 
 
 def gap_of(second: np.ndarray) -> np.ndarray:

@@ -18,9 +18,17 @@ from functools import cache
 
 import numpy as np
 import sympy as sp
+from scipy.optimize import brentq
 
 from varprop import gaussian
-from varprop.activations.pairs import deficit, elementwise, numeric_pair, ray_gap, symbolic_pair
+from varprop.activations.pairs import (
+    at_deficit,
+    deficit,
+    elementwise,
+    numeric_pair,
+    ray_gap,
+    symbolic_pair,
+)
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
 
 
@@ -65,7 +73,7 @@ class Activation:
         if self.expression == X:
             return inner
         outer_kinks = tuple(
-            float(root)
+            root
             for kink in self.kinks
             for root in _real_roots(inner.expression - sp.nsimplify(kink))
         )
@@ -179,16 +187,36 @@ class Activation:
             average = (self.second_moment(q1) + self.second_moment(q2)) / 2
             return average - self.kernel(q1, q2, gap=gap)
         q1, q2, gap = np.broadcast_arrays(q1, q2, gap)
-        if self.kernel_formula("derivative_kernel") is None:
+        missing, formula = deficit(q1, q2, gap), self.kernel_formula("derivative_kernel")
+        if formula is None:
             return gaussian.pair_expectation(
-                lambda x, y: (self(x) - self(y)) ** 2 / 2, q1, q2, deficit(q1, q2, gap), self.kinks
+                lambda x, y: (self(x) - self(y)) ** 2 / 2, q1, q2, missing, self.kinks
             ).value
-        ray = ray_gap(q1, q2)
-        node, weight = gaussian.legendre_unit(24)
-        missing = np.maximum(gap - ray, 0.0)[..., None]
-        path = ray[..., None] + missing * node**2  # squared: the integrand has a root at c = 1
-        slope = self.derivative_kernel(q1[..., None], q2[..., None], gap=path)
-        return self._ray(q1, q2) + np.sum(2 * missing * node * weight * slope, -1)
+        angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))
+        at = at_deficit(q1[..., None], q2[..., None], 2 * np.sin(angle / 2) ** 2)
+        slope = gaussian.evaluate(formula, {k: at[k] for k in (Q1, Q2, C, THETA, SINE)})
+        path = np.sqrt(q1 * q2) * np.sum(np.sin(angle) * slope * weight, -1)
+        return self._ray(q1, q2) + path
+
+    def _path(
+        self, q1: np.ndarray, q2: np.ndarray, theta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Nodes and weights on [0, theta], C = sqrt(q1 q2) cos(angle).
+
+        The angle takes the roots at c = 1 and -1 away; a kernel of scale 1 varies within about
+        1 / sqrt(1 + q) of both ends, so panels shrink by 4 down to there.
+        """
+        levels = 0
+        if not self.homogeneous:
+            levels = int(np.ceil(np.log(1 + np.max(np.maximum(q1, q2), initial=0.0)) / np.log(16)))
+        marks = np.pi / 2 * 4.0 ** -np.arange(levels, -1, -1.0)
+        marks = np.concatenate([[0.0], marks, np.pi - marks[-2::-1], [np.pi]])
+        edges = np.minimum(marks, theta[..., None])
+        node, weight = gaussian.legendre_unit(16)
+        width = np.diff(edges)[..., None]
+        shape = (*theta.shape, -1)
+        angle = edges[..., :-1, None] + width * node
+        return angle.reshape(shape), (width * weight).reshape(shape)
 
     def _ray(self, q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
         """The gap at c = 1: E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2."""
@@ -242,9 +270,23 @@ def _coincident(kernel: sp.Expr) -> sp.Expr:
     return sp.simplify(kernel.subs({Q1: Q, Q2: Q, C: Q, THETA: 0, SINE: 0}))
 
 
-def _real_roots(expression: sp.Expr) -> list[sp.Expr]:
+def _real_roots(expression: sp.Expr) -> list[float]:
+    """Where the expression changes sign: all such points, or those in [-40, 40]."""
     try:
         roots = sp.solveset(expression, X, sp.S.Reals)
     except NotImplementedError:
         roots = sp.S.EmptySet
-    return list(roots) if isinstance(roots, sp.FiniteSet) else []
+    if isinstance(roots, sp.FiniteSet):
+        return [float(root) for root in roots]
+    f = gaussian.compiled(expression, (X,))
+    grid = np.linspace(-40.0, 40.0, 8001)
+    positive = np.broadcast_to(f(grid) > 0, grid.shape)
+    changes = np.flatnonzero(positive[1:] != positive[:-1])
+    return [_bisect(f, grid[i], grid[i + 1]) for i in changes]
+
+
+def _bisect(f: Callable[..., np.ndarray], low: float, high: float) -> float:
+    for point in (low, high):
+        if f(point) == 0:
+            return float(point)
+    return float(brentq(f, low, high, xtol=1e-15))  # type: ignore[arg-type]

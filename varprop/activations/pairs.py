@@ -27,6 +27,11 @@ def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     if c is not None and np.any(np.abs(c) > 1):
         raise ValueError(f"a correlation lies in [-1, 1]; got {np.max(np.abs(c))}")
     missing = 1.0 - np.asarray(c, float) if gap is None else deficit(q1, q2, gap)
+    return at_deficit(q1, q2, missing)
+
+
+def at_deficit(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> dict:
+    """Values of the kernel symbols at correlation 1 - missing."""
     return {
         Q1: q1,
         Q2: q2,

@@ -9,26 +9,30 @@ weights; `variance` and `third` are its conditional cumulants where they are kno
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from varprop.activations import Activation
-from varprop.layers import Dense, Elementwise
+from varprop.compare.cumulants import Cumulants, Pair
+from varprop.compare.rounding import tolerance
+from varprop.layers import Add, Dense, Elementwise, Layer
 from varprop.moments import EXACT, Moments, Tangents
+from varprop.montecarlo import Sample
 from varprop.montecarlo.record import Record
-from varprop.montecarlo.simulate import Sample
 from varprop.network import Network, Node
 
 Array = np.ndarray
+Known = dict[str, Moments]
 
 
 @dataclass(frozen=True)
 class Step:
     """Residuals (draws,) of one node, quantity and point (or pair of points).
 
-    `family` groups steps whose residuals are uncorrelated with each other, so that they add up.
-    `exact` says whether the conditional mean is exact at this width.
+    `family` groups steps whose residuals are uncorrelated with each other, so that they add up;
+    `sources` are the fresh weights on which the residual depends. `exact`: the conditional mean is
+    exact at this width. `live`: the draws in which the residual can fluctuate; `impossible`: a
+    draw in which it cannot, and is not zero. `refusal`: why there is no rule, hence no residual.
     """
 
     node: str
@@ -40,6 +44,10 @@ class Step:
     exact: bool
     variance: Array | None = None
     third: Array | None = None
+    live: Array = field(default_factory=lambda: np.ones(0, bool))
+    impossible: bool = False
+    sources: frozenset[str] = frozenset()
+    refusal: str = ""
     terms: int = 1  # how many steps were added up in it
 
 
@@ -47,160 +55,157 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
     """Every step that the theory of `network` has a rule for, in the order of the nodes.
 
     Values feed dense layers, or leave the network: there the measured ones replace the expected.
+    So they do where there is no rule.
     """
     feeds = {i for node in network for i in node.inputs if isinstance(node.layer, Dense)}
     measured_at = feeds | {network.input, network.output}
-    laws: dict[str, Moments] = {}
+    laws: Known = {}
     slopes: dict[str, Tangents] = {}
+    above: dict[str, frozenset[str]] = {network.input: frozenset()}
+    loose: set[str] = set()  # values whose two parts are known at different moments of the draw
     for node in network:
-        record = sample.records[node.name]
+        name, record = node.name, sample.records[node.name]
+        measured = Moments.of_gram(record.mean, record.second, frozenset({name}))
+        moved = Tangents(record.tangent_mean, record.tangent_second, record.tangent_cross)
         if node.inputs:
             before = tuple(laws[i] for i in node.inputs)
             moving = tuple(slopes[i] for i in node.inputs)
-            laws[node.name] = node.layer.moments(node.name, *before)
-            slopes[node.name] = node.layer.tangents(before, moving)
-            size = network.sizes[node.name]
-            below = sample.records[node.inputs[0]]
-            yield from _node_steps(
-                node, laws[node.name], slopes[node.name], record, below, before, moving, size
-            )
-        if node.name in measured_at:
-            laws[node.name] = Moments.of_gram(record.mean, record.second, frozenset({node.name}))
-            slopes[node.name] = Tangents(
-                record.tangent_mean, record.tangent_second, record.tangent_cross
-            )
+            above[name] = frozenset().union(*(above[i] for i in node.inputs))
+            if isinstance(node.layer, Dense):
+                above[name] |= {name}
+            elif loose & set(node.inputs) or _mixed(node, laws, above):
+                loose.add(name)
+            try:
+                laws[name] = node.layer.moments(name, *before)
+            except ValueError as refusal:
+                laws[name], slopes[name] = measured, moved
+                yield _refused(node, "second_moment", refusal)
+                continue
+            size, rounding = network.sizes[name], tolerance(sample.dtype)
+            place = _Place(node, record, laws[name], before, moving, size, rounding)
+            exact = name not in loose
+            yield from place.values(exact)
+            try:
+                slopes[name] = after(node.layer, before, moving)
+                yield from place.tangents(slopes[name], exact)
+            except ValueError as refusal:
+                slopes[name] = moved
+                yield _refused(node, "grad_second_moment", refusal)
+        if name in measured_at:
+            laws[name], slopes[name] = measured, moved
 
 
-def _node_steps(
-    node: Node,
-    law: Moments,
-    slope: Tangents,
-    record: Record,
-    below: Record,
-    before: tuple[Moments, ...],
-    moving: tuple[Tangents, ...],
-    size: int,
-) -> Iterator[Step]:
-    square, found = law.diagonal, np.diagonal(record.second, axis1=-2, axis2=-1)
-    cumulants = _Cumulants(node, law, slope, below, before, moving, size)
-    family = "dense" if isinstance(node.layer, Dense) else "activation"
-    exact = law.second_regime == EXACT
-    for p in range(square.shape[-1]):
-        live = square[:, p] > 0
-        unit = np.where(live, square[:, p], 1.0)
-        residual = np.where(live, found[:, p] / unit - 1, found[:, p])
-        variance, third = cumulants.second(p)
-        yield Step(node.name, "second_moment", p, None, family, residual, exact, variance, third)
-        if family == "activation":
-            root = np.sqrt(unit)
-            offset = (record.mean[:, p] - law.mean[:, p]) / root
-            variance, third = cumulants.mean(p)
-            ok = law.mean_regime == EXACT
-            yield Step(node.name, "mean", p, None, family, offset, ok, variance, third)
-        ahead = np.where(slope.second[:, p] > 0, slope.second[:, p], 1.0)
-        moved = np.where(slope.second[:, p] > 0, record.tangent_second[:, p] / ahead - 1, 0.0)
-        variance, third = cumulants.tangent(p)
-        ok = exact and law.gaussian in (EXACT, None)
-        yield Step(node.name, "grad_second_moment", p, None, family, moved, ok, variance, third)
-        for o in range(p + 1, square.shape[-1]):
-            pair = np.sqrt(
-                np.where(square[:, p] * square[:, o] > 0, square[:, p] * square[:, o], 1)
-            )
-            off = (record.second[:, p, o] - law.second[:, p, o]) / pair
-            variance, third = cumulants.cross(p, o)
-            ok = law.cross_regime == EXACT
-            yield Step(node.name, "cross_moment", p, o, family, off, ok, variance, third)
+def after(layer: Layer, before: tuple[Moments, ...], moving: tuple[Tangents, ...]) -> Tangents:
+    """The layer's tangent rule on tangents of unit size: it is homogeneous, and its squares fit.
 
-
-class _Cumulants:
-    """Conditional variance and third cumulant of the residuals of one node, relative to the unit.
-
-    For exactly Gaussian pre-activations the channels are iid given the layer below, so both are
-    those of one channel over n and n^2; elsewhere they are unknown.
+    Raises ValueError where the layer has no rule.
     """
+    if not ruled(layer, before):
+        raise ValueError("no tangent rule for a sum of values that depend on the same weights")
+    largest = np.max([t.second for t in moving], axis=0)
+    size = np.sqrt(np.where(largest > 0, largest, 1.0))
+    unit = (Tangents(t.mean / size, t.second / size / size, t.cross / size) for t in moving)
+    out = layer.tangents(before, tuple(unit))
+    return Tangents(out.mean * size, out.second * size * size, out.cross * size)
+
+
+def ruled(layer: Layer, before: tuple[Moments, ...]) -> bool:
+    """Whether the tangent rule holds: that of a sum takes its parts to depend on other weights."""
+    return not isinstance(layer, Add) or not before[0].sources & before[1].sources
+
+
+def _mixed(node: Node, laws: Known, above: dict[str, frozenset[str]]) -> bool:
+    """Whether a sum adds a value not yet drawn to one that was measured after it was drawn."""
+    pairs = [(a, b) for a in node.inputs for b in node.inputs if a != b]
+    return any(not laws[a].fixed and laws[a].sources & (above[b] - laws[b].sources) for a, b in pairs)
+
+
+def _refused(node: Node, quantity: str, refusal: ValueError) -> Step:
+    return Step(node.name, quantity, 0, None, "", np.zeros(0), False, refusal=str(refusal))
+
+
+class _Place:
+    """The steps of one node: measured `record`, expected `law`, from the laws of its inputs."""
 
     def __init__(
         self,
         node: Node,
+        record: Record,
         law: Moments,
-        slope: Tangents,
-        below: Record,
         before: tuple[Moments, ...],
         moving: tuple[Tangents, ...],
         size: int,
+        rounding: float,
     ) -> None:
-        self.layer, self.law, self.slope, self.size = node.layer, law, slope, size
-        self.z = before[0] if before else law
-        self.y = moving[0] if moving else slope
-        self.below = below
-        self.dense = isinstance(node.layer, Dense) and law.gaussian == EXACT
-        self.activated = isinstance(node.layer, Elementwise) and self.z.gaussian == EXACT
-        self.draws = len(law.mean)
+        self.node, self.record, self.law, self.before = node, record, law, before
+        self.rounding = rounding
+        self.cumulants = Cumulants(node, law, before, moving, size)
+        self.family = "dense" if isinstance(node.layer, Dense) else "activation"
+        self.root = np.sqrt(law.diagonal)
 
-    def _channel(self, variance: Array, third: Array) -> tuple[Array, Array]:
-        full = np.ones(self.draws)
-        return full * variance / self.size, full * third / self.size**2
+    def values(self, exact: bool) -> Iterator[Step]:
+        law, record, root = self.law, self.record, self.root
+        square, found = law.diagonal, np.diagonal(record.second, axis1=-2, axis2=-1)
+        for p in range(square.shape[-1]):
+            live, q = square[:, p] > 0, square[:, p]
+            sure = exact and law.second_regime == EXACT
+            known = self.cumulants.second(p)
+            yield self._step("second_moment", p, None, sure, known, found[:, p], q, q, live)
+            if self.family == "activation":
+                sure = exact and law.mean_regime == EXACT
+                known, pair = self.cumulants.mean(p), (record.mean[:, p], law.mean[:, p])
+                yield self._step("mean", p, None, sure, known, *pair, root[:, p], live)
+            for o in range(p + 1, square.shape[-1]):
+                sure = exact and law.cross_regime == EXACT
+                known, pair = self.cumulants.cross(p, o), (record.second, law.second)
+                size, live = root[:, p] * root[:, o], (square[:, p] > 0) & (square[:, o] > 0)
+                products = (m[:, p, o] for m in pair)
+                yield self._step("cross_moment", p, o, sure, known, *products, size, live)
 
-    def second(self, p: int) -> tuple[Array | None, Array | None]:
-        if self.dense:  # chi-square
-            return self._channel(np.array(2.0), np.array(8.0))
-        if not self.activated:
-            return None, None
-        phi, q = self._phi(p)
-        m2 = phi.second_moment(q)
-        m4 = phi.fourth_moment(q)
-        m6 = phi.moment(lambda z, value, _: value**6, q, 6)
-        return self._channel(*_relative(m2, m4, m6))
+    def tangents(self, slope: Tangents, exact: bool) -> Iterator[Step]:
+        law, layer = self.law, self.node.layer
+        sure = exact and law.second_regime == EXACT and law.gaussian in (EXACT, None)
+        for p in range(law.mean.shape[-1]):
+            second, found = slope.second[:, p], self.record.tangent_second[:, p]
+            live = second > 0
+            if isinstance(layer, Elementwise) and 0.0 in layer.activation.kinks:
+                at_kink = self.before[0].diagonal[:, p] == 0  # no slope there
+                live, found = live & ~at_kink, np.where(at_kink, second, found)
+            known = self.cumulants.tangent(p)
+            yield self._step("grad_second_moment", p, None, sure, known, found, second, second, live)
 
-    def mean(self, p: int) -> tuple[Array | None, Array | None]:
-        if not self.activated:
-            return None, None
-        phi, q = self._phi(p)
-        m1, m2 = phi.mean(q), phi.second_moment(q)
-        m3 = phi.moment(lambda z, value, _: value**3, q, 3)
-        unit = np.where(m2 > 0, m2, 1.0)
-        variance = np.where(m2 > 0, (m2 - m1**2) / unit, 1.0)
-        return self._channel(variance, (m3 - 3 * m1 * m2 + 2 * m1**3) / unit**1.5)
-
-    def cross(self, p: int, o: int) -> tuple[Array | None, Array | None]:
-        if not self.dense:
-            return None, None
-        second = self.law.second
-        scale = np.sqrt(second[:, p, p] * second[:, o, o])
-        c = second[:, p, o] / np.where(scale > 0, scale, 1.0)
-        return self._channel(1 + c**2, 6 * c + 2 * c**3)
-
-    def tangent(self, p: int) -> tuple[Array | None, Array | None]:
-        if self.dense:
-            return self._channel(np.array(2.0), np.array(8.0))
-        if not self.activated:
-            return None, None
-        phi, q = self._phi(p)
-        live = np.where(q > 0, q, 1.0)
-        r = self.y.cross[:, p] / live  # y = r z + independent N(0, w)
-        w = np.maximum(self.y.second[:, p] - r**2 * live, 0.0)
-
-        def e(power: int, degree: int) -> Array:
-            return phi.moment(lambda z, _, slope: slope**power * z**degree, q, degree)
-
-        m2 = r**2 * e(2, 2) + w * e(2, 0)
-        m4 = r**4 * e(4, 4) + 6 * r**2 * w * e(4, 2) + 3 * w**2 * e(4, 0)
-        m6 = (
-            r**6 * e(6, 6)
-            + 15 * r**4 * w * e(6, 4)
-            + 45 * r**2 * w**2 * e(6, 2)
-            + 15 * w**3 * e(6, 0)
+    def _step(
+        self,
+        quantity: str,
+        point: int,
+        other: int | None,
+        exact: bool,
+        known: Pair,
+        found: Array,
+        expected: Array,
+        unit: Array,
+        live: Array,
+    ) -> Step:
+        zero = ~(unit > 0)
+        residual = (found - expected) / np.where(zero, 1.0, unit)
+        variance, third = known
+        if exact and variance is not None and third is not None and np.any(variance > 0):
+            live = live & (variance > 0)
+            variance, third = np.where(live, variance, 0.0), np.where(live, third, 0.0)
+        else:
+            variance, third = None, None
+        wrong = np.abs(residual) > np.where(zero, 0.0, self.rounding)
+        return Step(
+            self.node.name,
+            quantity,
+            point,
+            other,
+            self.family,
+            np.where(live, residual, 0.0),
+            exact,
+            variance,
+            third,
+            live,
+            exact and bool(np.any(wrong & ~live)),
+            self.law.sources,
         )
-        return self._channel(*_relative(m2, m4, m6))
-
-    def _phi(self, p: int) -> tuple[Activation, Array]:
-        assert isinstance(self.layer, Elementwise)
-        return self.layer.activation, self.z.diagonal[:, p]
-
-
-def _relative(m2: Array, m4: Array, m6: Array) -> tuple[Array, Array]:
-    """Cumulants two and three of X / E X from E X, E X^2, E X^3; a unit where E X = 0."""
-    unit = np.where(m2 > 0, m2, 1.0)
-    variance = np.where(m2 > 0, m4 / unit**2 - 1, 1.0)
-    third = np.where(m2 > 0, m6 / unit**3 - 3 * m4 / unit**2 + 2, 0.0)
-    return variance, third

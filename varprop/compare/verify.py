@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import numpy as np
+
+from varprop.activations import Activation
 from varprop.compare.judge import compare
 from varprop.compare.report import Report
 from varprop.layers import Dense, Elementwise
 from varprop.montecarlo import simulate
 from varprop.network import Network
 from varprop.stats import draws_to_certify
-from varprop.theory import predict
+from varprop.theory import Prediction, predict
 
 LEAST = 256  # below this the studentized test refuses at the default error rate
 
@@ -32,7 +35,7 @@ def verify(
     """
     theory = predict(network, inputs)
     if draws is None:
-        draws = draws_for(network, margin, false_pass)
+        draws = draws_for(network, margin, false_pass, theory=theory)
     sample = simulate(
         network, inputs, draws=draws, seed=seed, device=device, engine=engine, progress=progress
     )
@@ -40,19 +43,39 @@ def verify(
 
 
 def draws_for(
-    network: Network, margin: float = 0.05, false_pass: float = 1e-4, power: float = 0.999
+    network: Network,
+    margin: float = 0.05,
+    false_pass: float = 1e-4,
+    power: float = 0.999,
+    *,
+    theory: Prediction | None = None,
 ) -> int:
-    """Draws with which a true theory has every step inside the margin with probability `power`."""
-    widths = [network.sizes[n.name] for n in network if isinstance(n.layer, (Dense, Elementwise))]
-    kurtoses = [
-        float(n.layer.activation.fourth_moment(1.0) / n.layer.activation.second_moment(1.0) ** 2)
-        for n in network
-        if isinstance(n.layer, Elementwise)
-    ]
-    spread = max([3.0, *kurtoses]) - 1
-    if not widths:
+    """Draws with which a true theory has every step inside the margin with probability `power`.
+
+    `theory` tells the size of the pre-activations; by default that of a unit input.
+    """
+    theory = predict(network) if theory is None else theory
+    size, laws = network.sizes, theory.moments
+    variances = [2 / size[n.name] for n in network if isinstance(n.layer, Dense)]
+    for n in network:
+        if isinstance(n.layer, Elementwise):
+            spread = _spread(n.layer.activation, laws[n.inputs[0]].diagonal)
+            variances.append(spread / size[n.name])
+    if not variances:
         return LEAST
-    needed = draws_to_certify(
-        margin, spread / min(widths), level=false_pass, power=power, tests=4 * len(widths)
+    tests = 4 * len(variances)
+    return max(
+        LEAST,
+        draws_to_certify(margin, max(variances), level=false_pass, power=power, tests=tests),
     )
-    return max(LEAST, needed)
+
+
+def _spread(phi: Activation, q: np.ndarray) -> float:
+    """The larger relative variance of phi(z)^2 and of (phi'(z) y)^2, z ~ N(0, q), y ~ N(0, 1)."""
+    q = np.unique(q[q > 0])
+    if not q.size:
+        return 2.0
+    slope = phi.moment(lambda z, _, slope: slope**4, q, 0)
+    value = phi.fourth_moment(q) / phi.second_moment(q) ** 2
+    moved = 3 * slope / phi.derivative_second_moment(q) ** 2
+    return float(max(3.0, np.max(value), np.max(moved))) - 1

@@ -11,7 +11,7 @@ from varprop.activations import custom, identity
 from varprop.gaussian import is_symbolic
 from varprop.layers.base import Layer, Parameters
 from varprop.layers.dense import check_width
-from varprop.layers.elementwise import Elementwise, as_source
+from varprop.layers.elementwise import Elementwise, as_source, tangent_base
 from varprop.moments import (
     EXACT,
     WIDE,
@@ -106,9 +106,9 @@ class Scale(Layer):
         )
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
-        (t,) = tangents
-        square = self.factor**2
-        return Tangents(self.factor * t.mean, square * t.second, square * t.cross)
+        (x,), (t,) = inputs, tangents
+        square, base = self.factor**2, tangent_base(x, t)
+        return Tangents(self.factor * t.mean, square * t.second, square * t.cross, base)
 
     def apply(
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
@@ -120,8 +120,8 @@ class Scale(Layer):
 class Add(Layer):
     """y = a + b:  E y y' = E a a' + E b b' + E a b' + E b a'.
 
-    Values of different fresh weights: E a b' = E a E b', exact where one of the two has mean zero
-    or is fixed, else wide. Functions of one Gaussian source add up to one function of it.
+    Values of different fresh weights: E a b' = E a E b', exact where one of the two is symmetric
+    about zero or is fixed, else wide. Functions of one Gaussian source add to one function of it.
     """
 
     kind = "add"
@@ -136,7 +136,7 @@ class Add(Layer):
         if a.sources & b.sources:
             return self._joint(name, a, b)
         cross = EXACT
-        if np.any(a.mean) and np.any(b.mean):
+        if not any(x.symmetric and not np.any(x.mean) for x in (a, b)):
             fresh = EXACT if a.fixed or b.fixed else WIDE
             cross = max(fresh, a.mean_regime, b.mean_regime)
         outer = a.mean[..., :, None] * b.mean[..., None, :]
@@ -159,9 +159,9 @@ class Add(Layer):
         )
 
     def _joint(self, name: str, a: Moments, b: Moments) -> Moments:
-        sa, sb = as_source(a), as_source(b)
-        if sa is not None and sb is not None and sa.law is sb.law:
-            return Elementwise(sa.function.plus(sb.function)).moments(name, sa.law)
+        joint = joint_source(a, b)
+        if joint is not None:
+            return Elementwise(joint.function).moments(name, joint.law)
         second = a.second + b.second
         summed = Moments(
             mean=a.mean + b.mean,
@@ -179,6 +179,9 @@ class Add(Layer):
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         (x, y), (s, t) = inputs, tangents
+        joint, base = joint_source(x, y), tangent_base(x, s)
+        if joint is not None and base is not None and base is tangent_base(y, t):
+            return Elementwise(joint.function).tangents((joint.law,), (base,))
         return Tangents(
             s.mean + t.mean,
             s.second + t.second + 2 * s.mean * t.mean,
@@ -189,3 +192,11 @@ class Add(Layer):
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> torch.Tensor:
         return values[0] + values[1]
+
+
+def joint_source(a: Moments, b: Moments) -> Source | None:
+    """The sum a + b as one function of the Gaussian law that both are functions of."""
+    sa, sb = as_source(a), as_source(b)
+    if sa is None or sb is None or sa.law is not sb.law:
+        return None
+    return Source(sa.function.plus(sb.function), sa.law)

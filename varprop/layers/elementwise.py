@@ -49,6 +49,8 @@ class Elementwise(Layer):
 
     def moments(self, name: str, *inputs: Moments) -> Moments:
         (z,) = inputs
+        if self.activation.expression == X:
+            return z
         function, law, closed = self._source(z)
         phi = self.activation.of(function)
         halved = self.activation.homogeneous and z.symmetric and not closed
@@ -59,8 +61,7 @@ class Elementwise(Layer):
             gap=_gaps(law, phi),
             mean_regime=max(normal, law.mean_regime, law.second_regime),
             second_regime=z.second_regime if halved else max(normal, law.second_regime),
-            cross_regime=z.cross_regime if phi.expression == X else max(normal, law.cross_regime),
-            gaussian=law.gaussian if phi.expression == X else None,
+            cross_regime=max(normal, law.cross_regime),
             sources=z.sources,
             source=Source(phi, law),
             notes=z.notes,
@@ -71,37 +72,50 @@ class Elementwise(Layer):
         self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
     ) -> tuple[Gradients, ...]:
         (z,) = inputs
+        if self.activation.expression == X:
+            return (gradient,)
         function, law, closed = self._source(z)
         slope = custom(f"{self.activation}'", self.activation.derivative).of(function)
-        if function.expression == X:
+        exact = self.activation.homogeneous and z.symmetric and not closed
+        factor, base, later = slope, gradient.second, gradient.factor
+        if later is not None and later.law is law:
+            kinks = tuple(sorted({*later.function.kinks, *slope.kinks}))
+            product = later.function.expression * slope.expression
+            factor, base = custom("factor", product, kinks), gradient.base
+        if later is not None and later.law is law and later.function.expression.has(X):
+            # g = f(z) g_base: the mean of the joint factor, not the product of two means
+            second, exact = _by_pair(law, factor.second_moment, factor.kernel) * base, False
+        elif function.expression == X:
             phi = self.activation
             product = _by_pair(law, phi.derivative_second_moment, phi.derivative_kernel)
+            second = product * gradient.second
         else:
-            product = _by_pair(law, slope.second_moment, slope.kernel)
-        linear = self.activation.expression == X
-        exact = linear or (self.activation.homogeneous and z.symmetric and not closed)
-        factor, base = Source(slope, law), gradient.second
-        if gradient.factor is not None and gradient.factor.law is law:
-            product_of = gradient.factor.function.expression * slope.expression
-            factor, base = Source(custom("factor", product_of, slope.kinks), law), gradient.base
+            second = _by_pair(law, slope.second_moment, slope.kernel) * gradient.second
         notes = (closed,) if closed else ()
         return (
             replace(
                 gradient,
-                second=product * gradient.second,
+                second=second,
                 regime=gradient.regime if exact else max(gradient.regime, WIDE),
-                cross_regime=gradient.cross_regime if linear else max(gradient.cross_regime, WIDE),
+                cross_regime=max(gradient.cross_regime, WIDE),
                 base=base,
-                factor=factor,
+                factor=Source(factor, law),
                 notes=merge_notes(gradient.notes, notes),
             ),
         )
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
-        (z,), (y,) = inputs, tangents
-        q, phi = z.diagonal, self.activation
-        if z.gaussian is None:
-            raise ValueError(f"the tangent rule of {phi} needs a Gaussian pre-activation")
+        (z,), (t,) = inputs, tangents
+        if self.activation.expression == X:
+            return t
+        function, law, _ = self._source(z)
+        y, phi = tangent_base(z, t), self.activation.of(function)
+        if y is None:
+            raise ValueError(
+                f"the tangent rule of {self.activation} needs the tangent of a Gaussian "
+                "pre-activation"
+            )
+        q = law.diagonal
         live = np.where(q > 0, q, 1.0)
         explained = y.cross**2 / live  # the part of E y^2 that z explains
         even = phi.derivative_second_moment(q)
@@ -112,6 +126,7 @@ class Elementwise(Layer):
             mean=y.cross * radial,
             second=(y.second - explained) * even + explained * tilted,
             cross=y.cross * along,
+            base=y,
         )
 
     def apply(
@@ -137,6 +152,11 @@ def as_source(x: Moments) -> Source | None:
     if x.source is not None:
         return x.source
     return Source(identity(), x) if x.gaussian is not None else None
+
+
+def tangent_base(x: Moments, t: Tangents) -> Tangents | None:
+    """The tangent of the Gaussian law of which x is a function, given the tangent t of x."""
+    return t if x.source is None and x.gaussian is not None else t.base
 
 
 def accumulate(a: Gradients, b: Gradients) -> Gradients:

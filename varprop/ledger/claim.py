@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import NamedTuple
 
 from varprop.stats import Verdict
@@ -45,10 +46,11 @@ class Evidence:
     def __post_init__(self) -> None:
         for series in self.series:
             lengths = {len(values) for values in series[1:] if values is not None}
-            if len(lengths) > 1:
+            if len(lengths) > 1 or 0 in lengths or not all(map(isfinite, series.x)):
                 raise ValueError(
                     f"series {series.label!r} of {self.name!r} has columns of lengths "
-                    f"{sorted(lengths)}; give one value of each for every x"
+                    f"{sorted(lengths)} over x = {list(series.x)}; give one value of each "
+                    "for every x, and finite x"
                 )
 
 

@@ -7,7 +7,7 @@ from html import escape
 from varprop.ledger.claim import Evidence, Outcome, Settings
 from varprop.ledger.plots import svg
 from varprop.ledger.run import experiment_text
-from varprop.ledger.table import finding, status, versions
+from varprop.ledger.table import status, versions
 from varprop.stats import Verdict
 
 CSS = """
@@ -39,13 +39,14 @@ dt { opacity: .72; } dd { margin: 0; }
   border: 1px solid; border-radius: .3rem; white-space: nowrap; vertical-align: .12em; }
 .CONFIRMED { color: var(--green); } .REFUTED { color: var(--violet); }
 .UNDECIDED { color: var(--amber); } .bad { color: var(--red); font-weight: 600; }
-svg { display: block; width: 100%; max-width: 44rem; height: auto; margin: .8rem 0; }
+figure { margin: .8rem 0; } figcaption { opacity: .72; font-size: .875rem; }
+svg { display: block; width: 100%; max-width: 44rem; height: auto; }
 details { margin-top: 1.2rem; } summary { cursor: pointer; font-size: .9rem; }
 pre { font: .8rem/1.45 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace;
   background: var(--soft); padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; }
 p.done { margin: .3rem 0; } pre, .wide { overflow-wrap: anywhere; }
 @media print { body { font-size: 10.5pt; max-width: none; margin: 0; }
-  h2, h3 { break-after: avoid; } svg, .figures { break-inside: avoid; }
+  h2, h3, .done { break-after: avoid; } figure, .figures { break-inside: avoid; }
   a { color: inherit; } details::details-content { content-visibility: visible; } }
 """
 
@@ -67,7 +68,7 @@ def page(outcomes: Sequence[Outcome], settings: Settings, missing: Sequence[str]
         "<h1>Ledger of claims</h1>",
         f"<p>{fine} of {len(outcomes)} claims as expected.</p>",
         f'<p class="quiet">Seed {settings.seed}, device {escape(settings.device)}, '
-        f"{settings.scale:g} times the draws of the quick profile; {escape(made)}. A claim is "
+        f"draws of the quick profile × {settings.scale:g}; {escape(made)}. A claim is "
         "CONFIRMED, REFUTED or UNDECIDED as it stands in its source; what is wrong there is "
         "expected to be REFUTED.</p>",
         stopped,
@@ -101,8 +102,7 @@ def _section(place: int, outcome: Outcome) -> str:
         "Source": escape(claim.source) + _rows(claim.rows),
         "Expected": badge(claim.expected),
         "Verdict": f"{badge(outcome.verdict)} {_mark(outcome)}",
-        "Finding": escape(finding(outcome)),
-        "Proof": f"{_proved(outcome)}: {escape(claim.derivation)}",
+        "Proof": f"{escape(claim.derivation)}: {_proved(outcome)} {escape(outcome.failure)}",
         "Note": escape(claim.note),
     }
     listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in facts.items() if text)
@@ -120,7 +120,7 @@ def _section(place: int, outcome: Outcome) -> str:
             *shown,
             f"<details><summary>Derivation: {escape(claim.derivation)}</summary>"
             f"<pre>{escape(outcome.proof)}</pre></details>",
-            f'<p class="quiet">varprop verify --only {escape(claim.name)} &nbsp; '
+            f'<p class="quiet"><code>varprop verify --only {escape(claim.name)}</code> &nbsp; '
             '<a href="#">back to the table</a></p>',
             "</section>",
         ]
@@ -138,8 +138,19 @@ def _evidence(item: Evidence, text: str, prefix: str) -> str:
         )
         parts.append(f'<table class="figures">{"".join(rows)}</table>')
     if item.series:
-        parts.append(svg(item, prefix))
+        parts.append(
+            f"<figure>{svg(item, prefix)}<figcaption>{_caption(item)}</figcaption></figure>"
+        )
     return "\n".join(parts)
+
+
+def _caption(item: Evidence) -> str:
+    told = ["Points: measured"]
+    if any(s.low is not None or s.high is not None for s in item.series):
+        told[0] += ", with bounds"
+    if any(s.predicted is not None for s in item.series):
+        told.append("line: predicted")
+    return "; ".join(told) + "."
 
 
 def badge(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@ needs no font. Equal evidence gives equal bytes.
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INK = "#010203"  # replaced by the colour of the page
 COLOURS = ("#2f7fc1", "#d5722b", "#2e9d6b", "#a667c4", "#b58a1b", "#c94f6d", "#6f7f8f")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "varprop",
     "font.family": "DejaVu Sans",
@@ -35,6 +35,7 @@ STYLE = {
     "lines.linewidth": 1.3,
     "lines.markersize": 3.2,
 }
+HUGE = 1e200  # beyond it the margins and ticks of Matplotlib overflow
 CROWDED = 40  # from so many points on, bounds are a band and not bars
 
 
@@ -56,27 +57,30 @@ def svg(evidence: Evidence, prefix: str) -> str:
 
 def draw(axes: "Axes", evidence: Evidence) -> None:
     """The series on `axes`; logarithmic where all is positive and spans more than a decade."""
+    from matplotlib.ticker import MaxNLocator
+
     for place, series in enumerate(evidence.series):
         _draw(axes, series, COLOURS[place % len(COLOURS)], place)
     if _spans(evidence.series):
         axes.set_yscale("log", nonpositive="clip")
     axes.set_xlabel(evidence.axes[0])
     axes.set_ylabel(evidence.axes[1])
-    axes.margins(x=0.02)
+    x = np.concatenate([_finite(series.x) for series in evidence.series])
+    room = 0.02 * np.ptp(x) or 0.5
+    axes.set_xlim(x.min() - room, x.max() + room)  # also over what overflowed
+    axes.xaxis.set_major_locator(MaxNLocator(integer=bool((x == np.round(x)).all())))
     handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        few = len(labels) <= 3
-        where = {"loc": "best"} if few else {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-        axes.legend(handles, labels, **where)
+    if len(labels) > 3:
+        axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
+    elif any(labels):
+        axes.legend(handles, labels, loc="best")
 
 
 def _draw(axes: "Axes", series: Series, colour: str, place: int) -> None:
     x, measured = _finite(series.x), _finite(series.measured)
     if series.predicted is not None:
-        name = f"{series.label}, predicted".removeprefix(", ")
-        axes.plot(x, _finite(series.predicted), color=colour, label=name, zorder=2)
-    name = f"{series.label}, measured".removeprefix(", ")
-    points = {"color": colour, "label": name, "linestyle": "none", "zorder": 3}
+        axes.plot(x, _finite(series.predicted), color=colour, zorder=2)
+    points = {"color": colour, "linestyle": "none", "zorder": 3, "label": series.label}
     axes.plot(x, measured, marker="osD^v"[place % 5], markerfacecolor="none", **points)
     low = measured if series.low is None else _finite(series.low)
     high = measured if series.high is None else _finite(series.high)
@@ -89,14 +93,15 @@ def _draw(axes: "Axes", series: Series, colour: str, place: int) -> None:
 
 
 def _finite(values: tuple[float, ...]) -> np.ndarray:
-    """What is not finite becomes a gap."""
+    """What is not finite, or leaves no room for an axis, becomes a gap."""
     array = np.asarray(values, dtype=float)
-    return np.where(np.isfinite(array), array, np.nan)
+    size = np.abs(array)
+    return np.where((size < HUGE) & ((size > 1 / HUGE) | (size == 0)), array, np.nan)
 
 
 def _spans(many: tuple[Series, ...]) -> bool:
-    shown = [_finite(column) for s in many for column in (s.measured, s.predicted or ())]
-    values = np.concatenate(shown)
+    columns = [column for s in many for column in (s.measured, s.predicted) if column is not None]
+    values = np.concatenate([_finite(column) for column in columns])
     values = values[~np.isnan(values)]
     return bool(values.size and values.min() > 0 and values.max() > 10 * values.min())
 

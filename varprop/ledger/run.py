@@ -14,7 +14,7 @@ Progress = Callable[[Claim, int, int], None]
 
 
 class LedgerError(RuntimeError):
-    """A claim that could not be run: neither confirmed nor refuted, the ledger itself is at fault."""
+    """A claim that could not be run: it has no outcome, and the ledger itself is at fault."""
 
 
 def run(
@@ -45,14 +45,14 @@ def run_claim(claim: Claim, settings: Settings) -> Outcome:
     started = perf_counter()
     proof, failure = _prove(claim)
     own = seeded(claim, settings)
-    evidence = tuple(_make(experiment, claim, own) for experiment in claim.experiments)
+    evidence = tuple(_make(claim, number, own) for number in range(len(claim.experiments)))
     verdict = overall(item.verdict for item in evidence)
     seconds = perf_counter() - started
     return Outcome(claim, not failure, verdict, evidence, seconds, proof, failure)
 
 
 def seeded(claim: Claim, settings: Settings) -> Settings:
-    """`settings` with the claim's own seed, so that a claim draws the same numbers in any company."""
+    """`settings` with the claim's own seed: it draws the same numbers alone and among others."""
     return replace(settings, seed=crc32(f"{settings.seed}:{claim.name}".encode()))
 
 
@@ -91,12 +91,13 @@ def _prove(claim: Claim) -> tuple[str, str]:
     return text, ""
 
 
-def _make(experiment: Experiment, claim: Claim, settings: Settings) -> Evidence:
+def _make(claim: Claim, number: int, settings: Settings) -> Evidence:
+    experiment = claim.experiments[number]
     try:
         return experiment(settings)
     except Exception as problem:
         raise LedgerError(
-            f"claim {claim.name!r}: experiment {experiment_name(experiment)!r}: "
+            f"claim {claim.name!r}: experiment {number + 1} ({experiment_name(experiment)}): "
             f"{described(problem)}"
         ) from problem
 

@@ -54,31 +54,30 @@ def finding(outcome: Outcome) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> "Table":
-    """One line a claim; the first column is marked where it is not as expected."""
+    """One row a claim: its name, source rows, title and finding below each other, then the verdict.
+
+    The first column marks the claims that are not as expected.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     made.add_column("")
-    made.add_column("claim", overflow="fold", ratio=3)
-    made.add_column("rows", overflow="fold", max_width=8)
-    made.add_column("title", overflow="fold", ratio=4)
+    made.add_column("claim (source rows), title, finding", ratio=1, overflow="fold")
     for heading in ("expected", "verdict", "proved"):
         made.add_column(heading, no_wrap=True)
-    made.add_column("finding", overflow="fold", ratio=6)
-    made.add_column("s", justify="right", no_wrap=True)
+    made.add_column("seconds", justify="right", no_wrap=True)
     for outcome in outcomes:
         claim, fine = outcome.claim, outcome.as_expected
+        rows = f" ({' '.join(claim.rows)})" if claim.rows else ""
+        words = ((claim.name, "bold"), rows, f"\n{claim.title}\n", (finding(outcome), "dim"))
         made.add_row(
-            Text("✓" if fine else "✗", "green" if fine else "bold red"),
-            Text(claim.name, "" if fine else "bold"),
-            Text(" ".join(claim.rows)),
-            Text(claim.title),
+            Text("✓", "green") if fine else Text("✗", "bold red"),
+            Text.assemble(*words),
             Text(claim.expected, STYLES[claim.expected]),
             Text(outcome.verdict, STYLES[outcome.verdict]),
-            Text(*(("yes", "green") if outcome.proved else ("NO", "bold red"))),
-            Text(finding(outcome)),
+            Text("yes", "green") if outcome.proved else Text("NO", "bold red"),
             f"{outcome.seconds:.1f}",
         )
     return made

@@ -28,8 +28,8 @@ def why_not(network: Network) -> str | None:
             law = layer.bias_law
             if not layer.weight_law.gaussian or layer.weight_law.mean != 0:
                 return f"{name} has weights that are not centred Gaussian: {layer.weights}"
-            if law is not None and not law.gaussian and law.variance != 0:
-                return f"{name} has a bias that is not Gaussian: {layer.bias}"
+            if law is not None and (law.mean != 0 or not (law.gaussian or law.variance == 0)):
+                return f"{name} has a bias that is not centred Gaussian: {layer.bias}"
         elif not isinstance(layer, (Add, Elementwise, Input, Scale)):
             return f"{name} is a {layer.kind} layer"
     return None
@@ -99,16 +99,32 @@ def _activate(layer: Elementwise, z: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def _root(gram: torch.Tensor) -> torch.Tensor:
-    """R with R R' = gram, for positive semidefinite matrices; safe for dependent vectors."""
-    values, vectors = torch.linalg.eigh(gram)
-    return vectors * values.clamp_min(0).sqrt()[..., None, :]
+    """R with R R' = gram, for positive semidefinite matrices; safe for dependent vectors.
+
+    At unit diagonal, so that a small vector beside a large one keeps its digits.
+    """
+    size, unit = _unit_diagonal(gram)
+    values, vectors = torch.linalg.eigh(unit)
+    return size * vectors * values.clamp_min(0).sqrt()[..., None, :]
+
+
+def _unit_diagonal(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """s (draws, points, 1) and unit with gram = s s' unit; a gram that is not finite gives nan."""
+    size = gram.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt()[..., None]
+    live = torch.where(size > 0, size, 1.0)
+    unit = gram / live / live.mT
+    finite = torch.isfinite(unit).all(-1).all(-1)[:, None, None]
+    return torch.where(finite, size, torch.nan), torch.where(finite, unit, 0.0)
 
 
 def _transposed(
     v: torch.Tensor, h: torch.Tensor, d: torch.Tensor, noise: torch.Tensor, variance: float
 ) -> torch.Tensor:
     """W'd given V and H = V W', for d of shape (draws, points, fan_out)."""
-    inverse = torch.linalg.pinv(v @ v.mT, hermitian=True, rtol=1e-11)
+    size, unit = _unit_diagonal(v @ v.mT)
+    live = torch.where(size == 0, 1.0, size)
+    v, h = v / live, h / live
+    inverse = torch.linalg.pinv(unit, hermitian=True, rtol=1e-11)
     known = (inverse @ (h @ d.mT)).mT @ v
     fresh = _root(d @ d.mT * variance) @ noise
     return known + fresh - (fresh @ v.mT) @ inverse @ v

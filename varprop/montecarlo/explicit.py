@@ -5,8 +5,10 @@ computed layer by layer, so that each value can carry its own power of two: netw
 leaves the range of floats are measured like any other.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -59,8 +61,10 @@ def run_blocks(
 ) -> tuple[dict[str, Record], np.ndarray]:
     """The records of the draws in `blocks`, and the duality defect of each draw and point.
 
-    The defect is |u.(J t) - (J'u).t| / (|u| |J t|): rounding, unless an engine is wrong.
+    The defect is |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|): rounding, unless an engine is
+    wrong.
     """
+    _load_forward_mode()
     x, t, u, parameters = _draw(network, inputs, seed, blocks, device, dtype)
     values: dict[str, Scaled] = {network.input: Scaled.of(x)}
     tangents: dict[str, Scaled] = {network.input: Scaled.of(t)}
@@ -111,7 +115,7 @@ def _draw(
             x = torch.as_tensor(inputs, device=device).expand(BLOCK, *inputs.shape)
         drawn = [node.layer.draw(BLOCK, generator, dtype, device) for node in network.nodes]
         parts.append((x, t, u, drawn))
-    x, t, u = (_joined([p[i] for p in parts]).to(dtype) for i in range(3))
+    x, t, u = (_joined([p[i] for p in parts]).to(dtype).contiguous() for i in range(3))
     parameters = {
         node.name: tuple(_joined(same) for same in zip(*(p[3][i] for p in parts), strict=True))
         for i, node in enumerate(network.nodes)
@@ -121,6 +125,14 @@ def _draw(
 
 def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
+@cache
+def _load_forward_mode() -> None:
+    """The first dual tensor of a process loads rules by a way that torch itself deprecates."""
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        forward_ad.make_dual(torch.zeros(1), torch.ones(1))
 
 
 def _step(
@@ -135,6 +147,8 @@ def _step(
     exponent = torch.zeros_like(ins[0].exponent)
     if node.layer.homogeneous:
         exponent = torch.stack([v.exponent for v in ins]).amax(0)
+        if len(parameters[node.name]) > 1:  # beside a bias of any size, nothing tiny counts
+            exponent = exponent.clamp_min(0.0)
     slope = torch.stack([t.exponent for t in slopes]).amax(0)
     leaves = [v.at(exponent).detach().requires_grad_() for v in ins]
     unit = torch.exp2(-exponent).to(leaves[0].dtype)
@@ -178,7 +192,8 @@ def _reverse(
 
 def _duality(u: torch.Tensor, jt: Scaled, t: torch.Tensor, g: Scaled) -> np.ndarray:
     ahead, seed, back = jt.x.double(), u.double(), g.x.double()
-    size = seed.norm(dim=-1) * ahead.norm(dim=-1)
     shift = torch.exp2(g.exponent - jt.exponent)[..., 0]
+    size = seed.norm(dim=-1) * ahead.norm(dim=-1)
+    size = size + back.norm(dim=-1) * t.double().norm(dim=-1) * shift
     difference = (seed * ahead).sum(-1) - (back * t.double()).sum(-1) * shift
     return (difference.abs() / size.clamp_min(1e-300)).cpu().numpy()

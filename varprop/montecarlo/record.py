@@ -41,9 +41,8 @@ def measure(
     x, t, g = value.double(), tangent.double(), gradient.double()
     n = x.shape[-1]
     a, b, c = (_power(e) for e in exponents)  # each (draws, 1, 1) or a number
-    square = x.square()
-    mean_square = square.mean(-1)
-    flat = square.square().mean(-1) / mean_square.square().clamp_min(1e-300)
+    size = x.square().mean(-1, keepdim=True).sqrt()
+    flat = (x / torch.where(size > 0, size, 1.0)).pow(4).mean(-1)
     tensors = (
         x.mean(-1) * _row(a),
         x @ x.mT / n * a * a,

@@ -39,7 +39,7 @@ class Sample(Result):
     """Measurements of drawn networks: `values(node, quantity)` has one row per network.
 
     `inputs` is None for a fresh unit input in each draw. `duality` (draws, points) is the defect
-    |u.(J t) - (J'u).t| / (|u| |J t|) of the explicit engine, None for the conditional one.
+    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine, None for the conditional one.
     """
 
     network: Network

@@ -1,0 +1,74 @@
+"""python -m figures [names] [--quick | --full] [--device auto] [--out DIR] [--seed N]
+
+Exit status: 0 if every claim is CONFIRMED, 1 if one is not (the figures are drawn, and marked),
+2 for arguments that cannot be used.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from figures.produce import Drawable, produce
+
+NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients")
+
+
+class OneLine(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"figures: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    asked = OneLine("figures", description="Compute, judge and draw the figures.")
+    asked.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)} (default: all)")
+    size = asked.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="small networks, seconds (default)")
+    size.add_argument("--full", action="store_true", help="the published sizes, minutes")
+    asked.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    asked.add_argument("--out", type=Path, default=Path("build/figures"), metavar="DIR")
+    asked.add_argument("--seed", type=int, default=0, metavar="N")
+    return asked
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asking = parser()
+    asked = asking.parse_args(arguments)
+    unknown = [name for name in asked.names if name not in NAMES]
+    if unknown:
+        asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(NAMES)}")
+    if asked.seed < 0:
+        asking.error(f"--seed must not be negative, got {asked.seed}")
+    confirmed = True
+    for name in dict.fromkeys(asked.names or NAMES):
+        confirmed &= _one(name, asked)
+    return 0 if confirmed else 1
+
+
+def _one(name: str, asked: argparse.Namespace) -> bool:
+    from figures.style import told
+
+    module: Drawable = import_module(f"figures.{name}")  # type: ignore[assignment]
+    start = time.perf_counter()
+    try:
+        made = produce(
+            name, module, module.parameters(asked.full), asked.seed, asked.device, asked.out
+        )
+    except ValueError as error:
+        parser().error(f"{name}: {error}")
+        raise
+    how = "computed and drawn" if made.computed else "drawn from saved results"
+    print(f"{name}: {made.results.verdict}, {how} in {time.perf_counter() - start:.1f} s")
+    for claim in told(made.results.claims):
+        print(f"  {claim.verdict}: {claim.statement}. {claim.evidence}")
+    for path in made.files:
+        print(f"  {path}")
+    return made.results.verdict == "CONFIRMED"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

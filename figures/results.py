@@ -1,0 +1,155 @@
+"""What a figure is drawn from: arrays, judged claims, and how they were made; one .npz file."""
+
+import json
+import math
+import os
+import platform
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import varprop as vp
+from varprop.compare import Judged
+from varprop.stats import overall
+
+ABOUT = "about"  # the entry of the .npz file that holds everything but arrays, as JSON
+LIBRARIES = ("numpy", "scipy", "sympy", "torch")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that the figure makes, its verdict, and the line of evidence behind it.
+
+    `panel` and `series` say where in the figure it is drawn. Claims of one statement are told
+    together in the caption, with the evidence of the one whose `gap` is the widest.
+    """
+
+    statement: str
+    verdict: str
+    evidence: str
+    panel: str = ""
+    series: str = ""
+    gap: float = 0.0
+
+    @property
+    def confirmed(self) -> bool:
+        return self.verdict == vp.Verdict.CONFIRMED
+
+
+@dataclass(frozen=True)
+class Results:
+    """`about` holds parameters, seed, versions, device, dtype and networks, as JSON values."""
+
+    arrays: Mapping[str, np.ndarray]
+    claims: tuple[Claim, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> vp.Verdict:
+        return overall(vp.Verdict(claim.verdict) for claim in self.claims)
+
+    def doubted(self, panel: str, series: str = "") -> str:
+        """The verdict on what is drawn there, or nothing where it is CONFIRMED."""
+        here = [c for c in self.claims if c.panel == panel and (not series or c.series == series)]
+        if all(claim.confirmed for claim in here):
+            return ""
+        return str(overall(vp.Verdict(claim.verdict) for claim in here))
+
+    def save(self, path: Path) -> None:
+        """Write the file in one step, the same bytes for the same results."""
+        about = dict(self.about) | {"claims": [asdict(claim) for claim in self.claims]}
+        text = np.array(json.dumps(about, sort_keys=True))
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **self.arrays, **{ABOUT: text})
+        os.replace(partial, path)
+
+    @staticmethod
+    def load(path: Path) -> "Results | None":
+        """The saved results, or None where there is no readable file."""
+        try:
+            with np.load(path) as file:
+                arrays = {name: file[name] for name in file.files if name != ABOUT}
+                about = json.loads(str(file[ABOUT]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        claims = tuple(Claim(**claim) for claim in about.pop("claims"))
+        return Results(arrays, claims, about)
+
+    def match(self, parameters: Mapping[str, Any], seed: int, device: str) -> bool:
+        """Whether these are the results of that computation; "auto" accepts any device."""
+        asked = {"parameters": dict(parameters), "seed": seed, "varprop": vp.__version__}
+        if device != "auto":
+            asked["device"] = device
+        made = {**self.about, "varprop": self.about.get("versions", {}).get("varprop")}
+        return all(made.get(key) == value for key, value in asked.items())
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything but the arrays, for the JSON file beside the figure."""
+        return {
+            "verdict": str(self.verdict),
+            "claims": [asdict(claim) for claim in self.claims],
+            **self.about,
+        }
+
+
+def provenance(
+    parameters: Mapping[str, Any],
+    seed: int,
+    samples: Iterable[vp.Sample],
+    networks: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """How results were made: from which parameters, on what, by which versions."""
+    sample, *_ = samples
+    versions = {name: version(name) for name in LIBRARIES}
+    return {
+        "parameters": dict(parameters),
+        "seed": seed,
+        "device": sample.device,
+        "dtype": sample.dtype,
+        "engine": sample.engine,
+        "networks": {name: dict(about) for name, about in networks.items()},
+        "versions": {"varprop": vp.__version__, "python": platform.python_version(), **versions},
+    }
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """+1.2 %, with a minus sign that is one."""
+    return f"{value:+.{digits}%}".replace("-", "−").replace("%", " %")
+
+
+def claim_of(
+    rows: Sequence[Judged], statement: str, draws: int, panel: str, series: str = ""
+) -> Claim:
+    """The claim that stands on these rows of a comparison; its evidence is the worst of them."""
+    worst = max(rows, key=lambda row: (row.verdict != vp.Verdict.CONFIRMED, abs(row.gap)))
+    evidence = gap_evidence(worst.node, worst.gap, worst.low, worst.high, draws)
+    if worst.note and worst.verdict != vp.Verdict.CONFIRMED:
+        evidence = f"{worst.node} {worst.quantity}, {draws} networks: {worst.note}"
+    verdict = overall(row.verdict for row in rows)
+    gap = worst.gap if math.isfinite(worst.gap) else 0.0
+    return Claim(statement, str(verdict), evidence, panel, series, gap)
+
+
+def gap_evidence(node: str, gap: float, low: float, high: float, draws: int) -> str:
+    """Where measured and expected differ most, and the interval of the difference."""
+    interval = f"[{percent(low)}, {percent(high)}]"
+    return f"Widest gap {percent(gap)} in {interval} at {node}, {draws} networks"
+
+
+def describe(network: vp.Network, **arguments: Any) -> dict[str, Any]:
+    """A network in words: the arguments that built it, and its size."""
+    told = {
+        key: value if isinstance(value, int) else str(value) for key, value in arguments.items()
+    }
+    return {**told, "nodes": len(network.nodes), "parameters": network.parameter_count}
+
+
+def streams(seed: int, count: int) -> list[int]:
+    """Seeds of independent samples of one figure."""
+    return [int(word) for word in np.random.SeedSequence(seed).generate_state(count)]

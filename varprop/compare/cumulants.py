@@ -1,0 +1,112 @@
+"""Conditional variance and third cumulant of the residuals of one node, where they are known.
+
+For exactly Gaussian pre-activations the channels are iid given the layer below, so both are those
+of one channel over n and n^2; elsewhere they are unknown (None).
+"""
+
+import numpy as np
+
+from varprop.activations import Activation
+from varprop.layers import Dense, Elementwise
+from varprop.moments import EXACT, Moments, Tangents
+from varprop.network import Node
+
+Array = np.ndarray
+Pair = tuple[Array | None, Array | None]
+
+CONSTANT = 1e-12  # a relative variance that is rounding
+
+
+class Cumulants:
+    """Of one node with law `law`, given the laws and tangents of its inputs; `size` channels.
+
+    Relative to the unit of the residual, so that no power of a large or small signal is formed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        law: Moments,
+        before: tuple[Moments, ...],
+        moving: tuple[Tangents, ...],
+        size: int,
+    ) -> None:
+        self.layer, self.law, self.size = node.layer, law, size
+        self.z, self.y = before[0], moving[0]
+        self.dense = isinstance(node.layer, Dense) and law.gaussian == EXACT
+        self.activated = isinstance(node.layer, Elementwise) and self.z.gaussian == EXACT
+        self.draws = len(law.mean)
+
+    def _channel(self, variance: Array, third: Array) -> tuple[Array, Array]:
+        full = np.ones(self.draws)
+        return full * variance / self.size, full * third / self.size**2
+
+    def second(self, p: int) -> Pair:
+        if self.dense:  # chi-square
+            return self._channel(np.array(2.0), np.array(8.0))
+        if not self.activated:
+            return None, None
+        phi, q = self._phi(p)
+        m2 = phi.second_moment(q)
+        m4 = phi.fourth_moment(q)
+        m6 = phi.moment(lambda z, value, _: value**6, q, 6)
+        return self._channel(*_relative(m2, m4, m6))
+
+    def mean(self, p: int) -> Pair:
+        if not self.activated:
+            return None, None
+        phi, q = self._phi(p)
+        m1, m2 = phi.mean(q), phi.second_moment(q)
+        m3 = phi.moment(lambda z, value, _: value**3, q, 3)
+        unit = np.where(m2 > 0, m2, 1.0)
+        variance = np.where(m2 > 0, np.maximum(m2 - m1**2, 0.0) / unit, 0.0)
+        return self._channel(variance, (m3 - 3 * m1 * m2 + 2 * m1**3) / unit**1.5)
+
+    def cross(self, p: int, o: int) -> Pair:
+        if not self.dense:
+            return None, None
+        second = self.law.second
+        scale = np.sqrt(second[:, p, p]) * np.sqrt(second[:, o, o])
+        c = second[:, p, o] / np.where(scale > 0, scale, 1.0)
+        return self._channel(1 + c**2, 6 * c + 2 * c**3)
+
+    def tangent(self, p: int) -> Pair:
+        if self.dense:
+            return self._channel(np.array(2.0), np.array(8.0))
+        if not self.activated:
+            return None, None
+        phi, q = self._phi(p)
+        live, second = self.z.diagonal[:, p] > 0, self.y.second[:, p]
+        size = np.sqrt(np.where(second > 0, second, 1.0))
+        root = np.sqrt(np.where(live, self.z.diagonal[:, p], 1.0))
+        r = self.y.cross[:, p] / root / size  # y / size = r z / root + independent N(0, w)
+        w = np.maximum(1 - r**2, 0.0)
+
+        def e(power: int, degree: int) -> Array:
+            scaled = phi.moment(lambda z, _, slope: slope**power * z**degree, q, degree)
+            return scaled / np.where(q > 0, q, 1.0) ** (degree / 2)
+
+        m2 = r**2 * e(2, 2) + w * e(2, 0)
+        m4 = r**4 * e(4, 4) + 6 * r**2 * w * e(4, 2) + 3 * w**2 * e(4, 0)
+        m6 = (
+            r**6 * e(6, 6)
+            + 15 * r**4 * w * e(6, 4)
+            + 45 * r**2 * w**2 * e(6, 2)
+            + 15 * w**3 * e(6, 0)
+        )
+        return self._channel(*_relative(m2, m4, m6))
+
+    def _phi(self, p: int) -> tuple[Activation, Array]:
+        """The activation and E z^2 by draw: 1 where the scale of z drops out of every ratio."""
+        assert isinstance(self.layer, Elementwise)
+        phi, q = self.layer.activation, self.z.diagonal[:, p]
+        return phi, np.where(q > 0, 1.0, 0.0) if phi.homogeneous else q
+
+
+def _relative(m2: Array, m4: Array, m6: Array) -> tuple[Array, Array]:
+    """Cumulants two and three of X / E X from E X, E X^2, E X^3; zero where X is constant."""
+    unit = np.where(m2 > 0, m2, 1.0)
+    spread = m4 / unit**2 - 1
+    live = (m2 > 0) & (spread > CONSTANT)
+    third = m6 / unit**3 - 3 * m4 / unit**2 + 2
+    return np.where(live, spread, 0.0), np.where(live, third, 0.0)

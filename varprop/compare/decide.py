@@ -1,0 +1,110 @@
+"""From residuals to rows: one test per step, Holm over all of them."""
+
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+
+from varprop.compare.report import Judged
+from varprop.compare.steps import Step
+from varprop.stats import (
+    SharpTest,
+    StudentizedTest,
+    Verdict,
+    contrast_test,
+    decide_exact,
+    holm,
+    studentized_test,
+)
+
+Test = SharpTest | StudentizedTest
+Array = np.ndarray
+
+NOTHING = "zero in every draw, so nothing was tested: draw more, or widen the network"
+
+
+def judge_steps(
+    tested: Sequence[Step], margin: float, error_rate: float, false_pass: float, rounding: float
+) -> list[Judged]:
+    """One row per step; `rounding` is the relative difference that counts as none.
+
+    The null of an exact step is no difference, that of another one a difference within the margin.
+    """
+    if not tested:
+        return []
+    level = error_rate / len(tested)
+    tests = [_fixed(step, margin, rounding) or _test(step, level) for step in tested]
+    p_values = [_p_value(*pair, margin, level) for pair in zip(tested, tests, strict=True)]
+    adjusted = holm(p_values, error_rate).adjusted
+    return [
+        _row(step, test, float(p), margin, error_rate, false_pass)
+        for step, test, p in zip(tested, tests, adjusted, strict=True)
+    ]
+
+
+def margin_p_value(test: Test, residual: Array, exact: bool, margin: float, level: float) -> float:
+    """The p-value of no difference (`exact`), or of a mean of at most `margin` either way."""
+    if exact:
+        return float(test.p_value)
+    nearest = float(np.clip(test.estimate, -margin, margin))
+    if nearest == test.estimate:
+        return 1.0
+    return float(studentized_test(residual, nearest, level).p_value)
+
+
+def _p_value(step: Step, test: Test | Judged, margin: float, level: float) -> float:
+    if isinstance(test, Judged):
+        return test.p_value
+    return margin_p_value(test, step.residual, step.exact, margin * step.terms, level)
+
+
+def _fixed(step: Step, margin: float, rounding: float) -> Judged | None:
+    """The row of a step that has nothing to test: no rule, or no fluctuation."""
+    row = Judged(*_where(step), "identity", Verdict.UNDECIDED)
+    if step.refusal:
+        return row._replace(note=step.refusal)
+    if step.impossible:
+        note = "the theory leaves no room for any difference here"
+        return row._replace(verdict=Verdict.REFUTED, gap=inf, p_value=0.0, note=note)
+    if not step.live.any():
+        return row._replace(note=NOTHING)
+    residual = step.residual[step.live] / step.terms
+    low, high = float(residual.min()), float(residual.max())
+    if high - low > rounding:
+        return None
+    inside = max(-low, high) <= (rounding if step.exact else margin)
+    verdict, p = (Verdict.CONFIRMED, 1.0) if inside else (Verdict.REFUTED, 0.0)
+    gap = float(residual.mean())
+    return row._replace(verdict=verdict, gap=gap, low=low, high=high, p_value=p)
+
+
+def _test(step: Step, level: float) -> Test | Judged:
+    """The sharp test where the cumulants are known, else the studentized one, or why it refuses."""
+    residual, live = step.residual[step.live], step.live
+    try:
+        if step.variance is not None and step.third is not None:
+            return contrast_test(residual, step.variance[live], step.third[live])
+        return studentized_test(residual, 0.0, level)
+    except ValueError as refusal:
+        return Judged(*_where(step), "t", Verdict.UNDECIDED, note=str(refusal))
+
+
+def _row(
+    step: Step,
+    test: Test | Judged,
+    p: float,
+    margin: float,
+    error_rate: float,
+    false_pass: float,
+) -> Judged:
+    if isinstance(test, Judged):
+        return test
+    low, high = (float(bound) / step.terms for bound in test.interval(2 * false_pass))
+    verdict = decide_exact(p, low, high, margin, error_rate)
+    kind = "drift" if step.terms > 1 else "exact" if isinstance(test, SharpTest) else "t"
+    gap = float(test.estimate) / step.terms
+    return Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
+
+
+def _where(step: Step) -> tuple[str, str, int, int | None]:
+    return step.node, step.quantity, step.point, step.other

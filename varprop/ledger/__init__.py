@@ -1,0 +1,13 @@
+"""The ledger: claims of the literature, each with its proof, its experiments and its verdict."""
+
+from varprop.ledger.claim import Claim, Evidence, Outcome, Series, Settings
+
+__all__ = ["Claim", "Evidence", "Outcome", "Series", "Settings", "claims"]
+
+
+def claims() -> tuple[Claim, ...]:
+    """Every claim, in the order in which the ledger shows them."""
+    from varprop.ledger.claims import defaults, glorot, he, range, symmetry, tanh
+
+    themes = (glorot, he, tanh, defaults, range, symmetry)
+    return tuple(claim for theme in themes for claim in theme.CLAIMS)

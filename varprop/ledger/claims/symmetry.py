@@ -1,0 +1,126 @@
+"""Constant initialization: neurons that stay equal forever."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
+from varprop.ledger.experiments import digits
+from varprop.stats import Verdict
+
+STEPS = 200
+HIDDEN = 16
+
+OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9),
+    "Adam": lambda p: torch.optim.Adam(p, lr=0.01),
+}
+
+
+def _trained(
+    optimizer: str, constant: float | None, settings: Settings, hidden: int = HIDDEN
+) -> tuple[nn.Sequential, list[float], list[float]]:
+    """A digits classifier after STEPS steps: the module, its spread over neurons, its losses.
+
+    `constant` fills every weight (biases zero); None keeps the default initialization. The spread
+    is the largest difference between two hidden neurons' incoming or outgoing weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(settings.seed)
+        net = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+    net = net.double()
+    if constant is not None:
+        for layer in (net[0], net[2]):
+            nn.init.constant_(layer.weight, constant)
+            nn.init.zeros_(layer.bias)
+    x, labels = _data()
+    step = OPTIMIZERS[optimizer](list(net.parameters()))
+    spread, losses = [], []
+    for _ in range(STEPS):
+        step.zero_grad()
+        loss = nn.functional.cross_entropy(net(x), labels)
+        loss.backward()
+        step.step()
+        incoming, outgoing = net[0].weight.detach(), net[2].weight.detach()
+        rows = (incoming - incoming[:1]).abs().max()
+        columns = (outgoing - outgoing[:, :1]).abs().max()
+        spread.append(float(torch.maximum(rows, columns)))
+        losses.append(float(loss.detach()))
+    return net, spread, losses
+
+
+def _data(points: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+    from sklearn.datasets import load_digits
+
+    return torch.as_tensor(digits(points)), torch.as_tensor(load_digits().target[:points])
+
+
+def _stays_equal(optimizer: str) -> Experiment:
+    def run(settings: Settings) -> Evidence:
+        _, spread, losses = _trained(optimizer, 0.05, settings)
+        _, control, best = _trained(optimizer, None, settings)
+        equal = max(spread) == 0.0 and losses[-1] < losses[0] and min(control) > 0
+        summary = (
+            f"{STEPS} steps on digits: largest difference between hidden neurons {max(spread):g} "
+            f"(default initialization: {control[-1]:.3g}); loss {losses[0]:.3f} to "
+            f"{losses[-1]:.3f} (default: {best[-1]:.3f})"
+        )
+        figures = {
+            "largest difference": max(spread),
+            "final loss": losses[-1],
+            "final loss, default": best[-1],
+        }
+        at = tuple(range(0, STEPS, 5))
+        series = tuple(
+            Series(label, tuple(map(float, at)), None, tuple(values[i] for i in at))
+            for label, values in (("constant 0.05", losses), ("default", best))
+        )
+        verdict = Verdict.CONFIRMED if equal else Verdict.REFUTED
+        return Evidence(optimizer, verdict, summary, figures, series, ("step", "loss"))
+
+    return run
+
+
+def _acts_as_one(settings: Settings) -> Evidence:
+    """The constant net of 16 neurons against a single neuron with 16 times the outgoing weight."""
+    net, _, _ = _trained("SGD", 0.05, settings)
+    x, _ = _data()
+    first, last = net[0], net[2]
+    with torch.no_grad():
+        neuron = torch.relu(x @ first.weight[0] + first.bias[0])
+        single = neuron[:, None] * (HIDDEN * last.weight[:, 0]) + last.bias
+        gap = float((net(x) - single).abs().max())
+        rank = int(torch.linalg.matrix_rank(first.weight))
+    verdict = Verdict.CONFIRMED if gap < 1e-12 and rank == 1 else Verdict.REFUTED
+    summary = f"largest difference to one neuron {gap:.2g}, rank of the first weight {rank}"
+    return Evidence("16 neurons act as one", verdict, summary, {"difference": gap, "rank": rank})
+
+
+def _zero_learns_nothing(settings: Settings) -> Evidence:
+    """All parameters zero: after training only the last bias has moved."""
+    net, _, losses = _trained("momentum", 0.0, settings)
+    moved = {name: float(p.detach().abs().max()) for name, p in net.named_parameters()}
+    only_bias = all(v == 0 for k, v in moved.items() if k != "2.bias") and moved["2.bias"] > 0
+    summary = "; ".join(f"{name} moved by {value:.3g}" for name, value in moved.items())
+    verdict = Verdict.CONFIRMED if only_bias else Verdict.REFUTED
+    return Evidence("all zero, ReLU", verdict, summary, {"final loss": losses[-1], **moved})
+
+
+CLAIMS = (
+    Claim(
+        name="equal-neurons",
+        title="Neurons that start equal stay equal",
+        statement="constant weights: equal outputs, gradients and updates of all neurons of a "
+        "layer, forever, under SGD, momentum and Adam; zero weights with ReLU learn a bias only",
+        source="course notes on network tricks; PyTorch notes on initialization",
+        derivation="equal-neurons",
+        rows=("B1", "C5"),
+        experiments=(
+            *(_stays_equal(name) for name in OPTIMIZERS),
+            _acts_as_one,
+            _zero_learns_nothing,
+        ),
+    ),
+)
