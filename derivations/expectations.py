@@ -77,11 +77,6 @@ def gaussian_pair_density(x: Any, y: Any, q1: Any, q2: Any, covariance: Any) -> 
     return sp.exp(exponent) / (2 * sp.pi * sp.sqrt(determinant))
 
 
-def two_sided(function: Callable[[Any], Any], weight: Callable[[Any], Any]) -> Any:
-    """E f(z) for z of an even density: the integral of (f(t) + f(-t)) over t > 0."""
-    return sp.Integral((function(T) + function(-T)) * weight(T), (T, 0, sp.oo))
-
-
 @dataclass(frozen=True)
 class AnyLaw(Law):
     """A zero-mean law of which nothing but its second moment is known."""

@@ -225,7 +225,7 @@ def he_telescoping() -> Derivation:
             Step(
                 "and the forward gain is the inverse ratio",
                 up["fan_out"],
-                n1 / n1 * (2 * n0 / n3),
+                n0 * (2 / n1) * (n1 * (2 / n2) / 2) * (n2 * (2 / n3) / 2),
                 what="forward gain",
             ),
             Step(

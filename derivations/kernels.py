@@ -45,6 +45,16 @@ def _closing(phi: Activation, derivative: sp.Expr | None = None) -> tuple[Step, 
     )
 
 
+def _conclusion(phi: Activation) -> Step:
+    return Step(
+        "Value, slope and second derivative (or value and derivative) determine K, so it is "
+        "varprop's closed form, which the steps above have differentiated",
+        _kernel(phi),
+        _kernel(phi),
+        what="E phi(z) phi(z')",
+    )
+
+
 def _halves(phi: Activation, function: Any, variance: sp.Expr) -> Any:
     """E f(z) from both half lines, where phi is smooth."""
     return gaussian_integral(function(phi, T) + function(phi, -T), T, variance, low=0)
@@ -107,6 +117,7 @@ def _kinked(name: str, phi: Activation, title: str, jump: Any, assumption: str) 
                 phi.second_moment(q),
                 what="E phi(z)^2",
             ),
+            _conclusion(phi),
         ),
         "Cho & Saul (2009), arc-cosine kernel of order one",
     )
@@ -147,7 +158,8 @@ def _tilting(weight: int) -> tuple[Step, Step]:
     exponent: Any = sp.expand(joint - weight * (x**2 + y**2) / 2)
     peak_y, linear = -2 * exponent.coeff(y, 2), exponent.coeff(y, 1)
     rest: Any = sp.expand(exponent.coeff(y, 0) + linear**2 / (2 * peak_y))
-    peak_x = -2 * rest.coeff(x, 2)
+    curvature: Any = sp.factor(rest.coeff(x, 2))
+    peak_x = -2 * curvature
     return (
         Step(
             "The Gaussian integral",
@@ -192,6 +204,7 @@ def erf_kernel() -> Derivation:
                 ROOT * slope,
                 what="dK/dc",
             ),
+            _conclusion(phi),
         ),
         "Williams (1997), Computing with infinite networks",
     )
@@ -271,6 +284,7 @@ def gelu_kernel() -> Derivation:
                 ROOT**2 * curvature,
                 what="d^2 K/dc^2",
             ),
+            _conclusion(phi),
         ),
         "Tsuchida et al. (2021) give this kernel; the proof here is by Price's theorem",
     )

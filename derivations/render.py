@@ -1,7 +1,7 @@
 """Derivations as text and as LaTeX. Formulas inside a reason stand between backticks."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
@@ -75,6 +75,7 @@ def _formula(words: str) -> str:
     words = re.sub(r"_(\([^()]*\)|\w+)", lambda m: f"_{{{m[1].strip('()')}}}", words)
     words = re.sub(r"sqrt\(([^()]*)\)", r"\\sqrt{\1}", words)
     words = re.sub(r"(?<![\\A-Za-z])[A-Za-z]{2,}", lambda m: _word(m[0]), words)
+    words = re.sub(r"(?<=[A-Za-z0-9}]) (?=[A-Za-z\\])", r"\\ ", words)
     for sign, command in OPERATORS.items():
         words = words.replace(sign, command)
     return words
@@ -86,7 +87,11 @@ def _word(word: str) -> str:
 
 def _statement(step: "Step", *, tex: bool = False, short: bool = False) -> str:
     """`what = left = right`; the short form is `what = right`."""
-    show = sp.latex if tex else sp.sstr
+    write = sp.latex if tex else sp.sstr
+
+    def show(side: Any) -> str:
+        return write(sp.Tuple(*side) if isinstance(side, sp.MatrixBase) else side)
+
     equal, sign = " = ", f" {SIGNS[step.relation] if tex else step.relation} "
     what = (_formula(step.what) if tex else step.what,) if step.what else ()
     left, right = show(step.left), show(step.right)

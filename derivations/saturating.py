@@ -107,7 +107,7 @@ def linear_regime() -> Derivation:
                 what="E tanh(z)^2 at q = 1",
             ),
         ),
-        "Glorot & Bengio (2010), section 4.2, which assumes the linear regime",
+        "Glorot & Bengio (2010), which assumes the linear regime",
     )
 
 

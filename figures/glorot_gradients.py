@@ -85,7 +85,7 @@ def draw(results: Results) -> Figure:
             panel, sigma = axes[row, column], arrays["predicted"][row, column]
             panel.stairs(arrays["histograms"][row, column], edges, fill=True, color=fill, alpha=0.4)
             for place in (-sigma, sigma):
-                panel.axvline(place, color=mark, linestyle=(0, (3, 1.5)), linewidth=1.1)
+                panel.axvline(place, ymax=0.78, color=mark, linestyle=(0, (3, 1.5)), linewidth=1.1)
             measured = arrays["measured"][row, column]
             numbers = f"predicted {sigma:#.3g}\nmeasured {measured:#.3g}"
             panel.text(
@@ -96,7 +96,7 @@ def draw(results: Results) -> Figure:
             if row == 0:
                 panel.set_title(f"layer {column + 1}", pad=3)
         top = arrays["histograms"][row].max()
-        axes[row, 0].set(yscale="log", ylim=(top * 1e-4, top * 6), xlim=(edges[0], edges[-1]))
+        axes[row, 0].set(yscale="log", ylim=(top * 1e-4, top * 60), xlim=(edges[0], edges[-1]))
         axes[row, 0].set_ylabel(f"{init}\ndensity")
     axes[1, glorot.DEPTH // 2].set_xlabel("back-propagated gradient")
     return figure

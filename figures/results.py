@@ -73,7 +73,7 @@ class Results:
     def load(path: Path) -> "Results | None":
         """The saved results, or None where there is no readable file."""
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 arrays = {name: file[name] for name in file.files if name != ABOUT}
                 about = json.loads(str(file[ABOUT]))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

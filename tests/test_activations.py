@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import torch
+from scipy import integrate
 
 from varprop import gaussian
 from varprop.activations import ACTIVATIONS, Q1, Q2, SINE, THETA, Activation, C, Q, X, custom, get
@@ -158,7 +159,7 @@ def test_kernels_against_mpmath_in_two_dimensions(phi, name):
     call = sp.lambdify(X, f, "mpmath")
     c, q1, q2 = -0.35, 0.9, 0.5
     with mpmath.workdps(20):
-        node = [(mpmath.mpf(a), mpmath.mpf(w)) for a, w in legendre(24)]
+        node = [(mpmath.mpf(a), mpmath.mpf(w)) for a, w in legendre(14)]
         rest = mpmath.sqrt(1 - mpmath.mpf(c) ** 2)
 
         def integral(g, marks):
@@ -286,7 +287,12 @@ def test_pairs_of_variances():
 def test_symbols_give_the_formula_of_the_number(phi, name):
     q = sp.Symbol("q", positive=True)
     formula = getattr(phi, name)(q)
-    number = float(sp.N(formula.subs(q, sp.Rational(3, 2)), 15))
+    at = formula.subs(q, sp.Rational(3, 2))
+    if isinstance(at, sp.Integral):
+        f = sp.lambdify(at.variables, at.function, ["scipy", "numpy"])
+        number, _ = integrate.quad(f, -12, 12, points=[0.0], epsabs=1e-13, limit=200)
+    else:
+        number = float(sp.N(at, 15))
     assert number == pytest.approx(float(getattr(phi, name)(1.5)), rel=1e-9, abs=1e-13)
 
 

@@ -100,7 +100,7 @@ def test_the_result_is_what_the_last_step_states():
 
 def test_prose_escapes_what_tex_would_read():
     assert prose("50% of a_b & #1") == r"50\% of a\_b \& \#1"
-    assert prose("`fan_in >= 2 phi(z)^2`") == r"$\mathrm{fan}_{\mathrm{in}} \geq  2 \phi(z)^{2}$"
+    assert prose("`fan_in >= 2 phi(z)^2`") == r"$\mathrm{fan}_{\mathrm{in}} \geq  2\ \phi(z)^{2}$"
 
 
 def test_command_line(capsys, tmp_path):

@@ -15,7 +15,7 @@ from varprop.layers import Dense, Elementwise
 from varprop.network import Graph
 from varprop.stats import binomial_interval, contrast_test
 
-DRAWS, WIDTH, DEPTH = 32, 256, 100
+DRAWS, WIDTH, DEPTH = 8, 256, 100
 
 
 def deep(kind, bias=None, depth=DEPTH, width=WIDTH, middle=None):
@@ -46,9 +46,15 @@ def test_tracking_does_not_change_a_moderate_network(activate, seed, rng):
             assert np.allclose(a, b, rtol=1e-11, atol=1e-11 * np.abs(b).max()), (node, quantity)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("middle", [None, "tanh"])
-@pytest.mark.parametrize("kind", ["identity", "relu"])
+@pytest.mark.parametrize(
+    ("kind", "middle", "dtype"),
+    [
+        ("identity", None, "float64"),
+        ("relu", None, "float32"),
+        ("identity", "tanh", "float32"),
+        ("relu", "tanh", "float32"),
+    ],
+)
 def test_a_hundred_layers_of_unit_normal_weights(kind, middle, dtype, seed):
     """log |x_L|^2/n is a sum of independent logs: its mean is known and its spread is small."""
     network = deep(kind, normal(variance=1.0) if middle else None, middle=middle)
@@ -83,17 +89,17 @@ def test_the_expected_growth_is_that_of_chi_squares(seed):
         return contrast_test(ratios.ravel() / expected - 1, variance, third).p_value
 
     assert p_value(1.0) > 1e-6
-    assert p_value(1.02) < 1e-6  # 3 200 ratios of relative variance 2/256 see .9 % at this level
+    assert p_value(1.04) < 1e-6  # 800 ratios of variance 2/256 see 3 % at 1e-6/1e-4
 
 
 def test_without_tracking_it_overflows_as_a_plain_forward_pass_does(seed):
     network = deep("relu", depth=60)
     sample = vp.simulate(
-        network, draws=4, seed=seed, engine="explicit", dtype="float32", track_scale=False
+        network, draws=2, seed=seed, engine="explicit", dtype="float32", track_scale=False
     )
     assert not np.isfinite(sample.values("relu_60", "second_moment")).any()
     assert np.isfinite(sample.values("relu_10", "second_moment")).all()
-    kept = vp.simulate(network, draws=4, seed=seed, engine="explicit", dtype="float32")
+    kept = vp.simulate(network, draws=2, seed=seed, engine="explicit", dtype="float32")
     assert np.isfinite(kept.values("relu_60", "second_moment")).all()
 
 

@@ -6,7 +6,7 @@ import torch
 from varprop.builders import mlp
 from varprop.initializers import kaiming_normal, normal
 from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
-from varprop.ledger.claims.he import square, variance
+from varprop.ledger.statements.he import square, variance
 from varprop.ledger.experiments import digits, networks
 from varprop.montecarlo import Sample, simulate
 from varprop.network import Network

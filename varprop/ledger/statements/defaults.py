@@ -11,7 +11,7 @@ from varprop.builders import mlp
 from varprop.initializers import normal, torch_default_bias, torch_default_weight, uniform
 from varprop.laws import Normal, TruncatedNormal, Uniform
 from varprop.ledger.claim import Claim, Evidence, Settings
-from varprop.ledger.claims.he import DEPTH, WIDTH
+from varprop.ledger.statements.he import DEPTH, WIDTH
 from varprop.ledger.experiments import ERROR_RATE, Stated, digits, entries, networks, values
 from varprop.network import Network
 from varprop.stats import Verdict, binomial_interval
@@ -163,7 +163,7 @@ CLAIMS = (
         derivation="truncated-density-without-sigma",
         rows=("A6",),
         expected=Verdict.REFUTED,
-        note="As written it integrates to sigma; the standard normal density needs a factor 1/sigma.",
+        note="As written it integrates to sigma; a standard normal density needs a factor 1/sigma.",
         experiments=(_truncated_density,),
     ),
 )

@@ -5,7 +5,7 @@ import numpy as np
 from varprop.builders import mlp
 from varprop.initializers import normal, variance_scaling, xavier_normal
 from varprop.ledger.claim import Claim
-from varprop.ledger.claims.he import DEPTH, WIDTH, square, variance
+from varprop.ledger.statements.he import DEPTH, WIDTH, square, variance
 from varprop.ledger.experiments import Stated, bounded, digits, networks, values
 from varprop.network import Network
 from varprop.stats import Verdict
@@ -204,7 +204,8 @@ CLAIMS = (
         rows=("C6",),
         expected=Verdict.REFUTED,
         note="Units saturate, E phi'^2 ~ 1/sqrt(q), but the factor per layer is "
-        "sigma_w^2 E phi'^2, which grows like sigma_w: random tanh networks with large weights explode backward. "
+        "sigma_w^2 E phi'^2, which grows like sigma_w: random tanh networks with large weights "
+        "explode backward. "
         "For sigmoid the gradients do vanish, until sigma_w is near 10.",
         experiments=(
             bounded(

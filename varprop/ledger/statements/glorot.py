@@ -1,5 +1,7 @@
 """Glorot & Bengio (2010), LeCun et al. (1998): the linear regime."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -18,7 +20,7 @@ from varprop.initializers import (
 from varprop.laws import Normal, Uniform
 from varprop.layers import Dense, Elementwise
 from varprop.ledger.claim import Claim
-from varprop.ledger.claims.he import TAPER, WIDTH, square, variance
+from varprop.ledger.statements.he import TAPER, WIDTH, square, variance
 from varprop.ledger.experiments import Stated, digits, entries, networks, values
 from varprop.network import Graph, Network
 from varprop.stats import Verdict
@@ -33,14 +35,14 @@ def _rectangular(weights: list[float]) -> Network:
     """The tapered network with one stated weight variance per layer."""
     graph = Graph(TAPER[0])
     x = graph.input
-    for i, (m, n) in enumerate(zip(TAPER, TAPER[1:], strict=False)):
+    for i, (m, n) in enumerate(pairwise(TAPER)):
         x = graph.add(Dense(m, n, normal(variance=weights[i])), x)
         if i < len(TAPER) - 2:
             x = graph.add(Elementwise(identity()), x)
     return graph.network()
 
 
-_PAIRS = list(zip(TAPER, TAPER[1:], strict=False))
+_PAIRS = list(pairwise(TAPER))
 _XAVIER = _rectangular([2 / (m + n) for m, n in _PAIRS])
 _XAVIER_DRAWN = mlp(widths=TAPER, activation="identity", weights=xavier_normal())
 
@@ -159,7 +161,7 @@ CLAIMS = (
         derivation="glorot-rectangular",
         rows=("E3",),
         expected=Verdict.REFUTED,
-        note="Forward and backward gains differ by n_0/n_L over the net; only square nets hold both.",
+        note="Forward and backward gains differ by n_0/n_L over the net; square nets hold both.",
         experiments=(
             networks("unit inputs", _rectangular([1 / m for m, _ in _PAIRS]), _XAVIER_DRAWN),
             networks(
