@@ -108,7 +108,7 @@ def dense_forward() -> Derivation:
                 what="(E z^2, E z'^2, E z z')",
             ),
         ),
-        "Glorot & Bengio (2010), eq. 5; He et al. (2015), section 2.2",
+        "Glorot & Bengio (2010), section 4.2; He et al. (2015), section 2.2",
     )
 
 
@@ -236,5 +236,5 @@ def dense_backward() -> Derivation:
                 what="E (dL/dW_i)^2",
             ),
         ),
-        "Glorot & Bengio (2010), eqs. 6, 7 and 14",
+        "Glorot & Bengio (2010), section 4.2",
     )

@@ -82,7 +82,7 @@ def glorot_conditions() -> Derivation:
                 what="E w^2",
             ),
         ),
-        f"{SOURCE}, eqs. 10-12",
+        f"{SOURCE}, section 4.2",
     )
 
 
@@ -139,7 +139,7 @@ def glorot_rectangular() -> Derivation:
                 what="forward gain / backward gain",
             ),
         ),
-        f"{SOURCE}, eqs. 5, 6 and 12 put together",
+        f"{SOURCE}, section 4.2, put together",
     )
 
 
@@ -176,7 +176,7 @@ def glorot_uniform() -> Derivation:
                 what="(low, high)",
             ),
         ),
-        f"{SOURCE}, eq. 16",
+        f"{SOURCE}, section 4.2",
     )
 
 
@@ -224,7 +224,7 @@ def xavier_tanh() -> Derivation:
                 what="(E z^2, E g^2)",
             ),
         ),
-        f"{SOURCE}, eqs. 10-12; LeCun et al. (1998)",
+        f"{SOURCE}, section 4.2; LeCun et al. (1998)",
     )
 
 
@@ -281,5 +281,5 @@ def signal_shrinks() -> Derivation:
                 what="q_s",
             ),
         ),
-        f"{SOURCE}, eqs. 1 and 15",
+        f"{SOURCE}, section 4.2",
     )

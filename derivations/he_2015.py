@@ -101,7 +101,7 @@ def he_factor_two() -> Derivation:
                 what="E x_l^2",
             ),
         ),
-        "He et al. (2015), eqs. 7-10",
+        "He et al. (2015), section 2.2",
     )
 
 
@@ -173,7 +173,7 @@ def he_leaky() -> Derivation:
                 what="(E x_1^2, E x_2^2, E h_1^2, E h_2^2)",
             ),
         ),
-        "He et al. (2015), eq. 15",
+        "He et al. (2015), section 2.2",
     )
 
 
@@ -241,5 +241,5 @@ def he_telescoping() -> Derivation:
                 what="forward over backward gain",
             ),
         ),
-        "He et al. (2015), section 2.2, after eq. 14",
+        "He et al. (2015), section 2.2",
     )

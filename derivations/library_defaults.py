@@ -168,5 +168,5 @@ def caffe_fillers() -> Derivation:
                 what="(low, high)",
             ),
         ),
-        "Caffe, include/caffe/filler.hpp; Glorot & Bengio (2010), eq. 16; He et al. (2015), eq. 10",
+        "Caffe, filler.hpp; Glorot & Bengio (2010), section 4.2; He et al. (2015), section 2.2",
     )

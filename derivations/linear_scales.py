@@ -131,7 +131,7 @@ def explosion() -> Derivation:
                 what="E z_(L+1)^2",
             ),
         ),
-        "Glorot & Bengio (2010), eq. 5, with Var w = 1",
+        "Glorot & Bengio (2010), section 4.2, with Var w = 1",
     )
 
 
@@ -176,5 +176,5 @@ def unit_scale_linear() -> Derivation:
                 what="E z_l^2",
             ),
         ),
-        "Glorot & Bengio (2010), eq. 10; LeCun et al. (1998)",
+        "Glorot & Bengio (2010), section 4.2; LeCun et al. (1998)",
     )

@@ -72,7 +72,7 @@ def two_over_root_n() -> Derivation:
                 witness={L: 1},
             ),
         ),
-        "He et al. (2015), eq. 10, against study notes that give the factor as 2/sqrt(n)",
+        "He et al. (2015), section 2.2, against study notes that give the factor as 2/sqrt(n)",
     )
 
 

@@ -56,6 +56,7 @@ def render(module: Drawable, results: Results, stem: Path) -> tuple[Path, ...]:
     paths = []
     with matplotlib.style.context(["default", style.RC]):
         figure = module.draw(results)
+        style.settle(figure)
         for kind, metadata in style.METADATA.items():
             paths.append(stem.with_suffix(f".{kind}"))
             figure.savefig(paths[-1], metadata=metadata)

@@ -119,8 +119,8 @@ def provenance(
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """+1.2 %, with a minus sign that is one."""
-    return f"{value:+.{digits}%}".replace("-", "−").replace("%", " %")
+    """+1.2 %, with a minus sign that is one and a space that breaks no line."""
+    return f"{value:+.{digits}%}".replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def claim_of(

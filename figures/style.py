@@ -78,6 +78,15 @@ def page(results: Results, height: float, note: str, width: float = PAGE) -> Fig
     return figure
 
 
+def settle(figure: Figure) -> None:
+    """Fix the layout at rounded positions: the solver's last digits differ from run to run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        bounds = [round(float(edge), 6) for edge in axes.get_position().bounds]
+        axes.set_position((bounds[0], bounds[1], bounds[2], bounds[3]))
+
+
 def told(claims: Iterable[Claim]) -> list[Claim]:
     """One claim for each statement: the verdict on all its parts, and the weakest evidence."""
     groups: dict[str, list[Claim]] = {}

@@ -129,16 +129,20 @@ PAIRS = {
     ),
     "product of erf": (
         lambda x, y: special.erf(x) * special.erf(y),
-        lambda q1, q2, c: 2
-        / mpmath.pi
-        * mpmath.asin(2 * c * mpmath.sqrt(q1 * q2) / mpmath.sqrt((1 + 2 * q1) * (1 + 2 * q2))),
+        lambda q1, q2, c: (
+            2
+            / mpmath.pi
+            * mpmath.asin(2 * c * mpmath.sqrt(q1 * q2) / mpmath.sqrt((1 + 2 * q1) * (1 + 2 * q2)))
+        ),
         (),
     ),
     "product of relu": (
         lambda x, y: np.maximum(x, 0) * np.maximum(y, 0),
-        lambda q1, q2, c: mpmath.sqrt(q1 * q2)
-        / (2 * mpmath.pi)
-        * (mpmath.sqrt(1 - c**2) + (mpmath.pi - mpmath.acos(c)) * c),
+        lambda q1, q2, c: (
+            mpmath.sqrt(q1 * q2)
+            / (2 * mpmath.pi)
+            * (mpmath.sqrt(1 - c**2) + (mpmath.pi - mpmath.acos(c)) * c)
+        ),
         (0.0,),
     ),
     "both positive": (

@@ -201,9 +201,7 @@ def test_attention_over_two_tokens(generator):
     gain = math.sqrt(1.2 / np.max(2 * start.gap[0, 1] * np.diag(start.second)))
     sigmoid = get("sigmoid")
     q = np.diag(delta)
-    kernel = sigmoid.kernel(
-        q[:, None], q[None, :], gap=np.maximum(gap_of(delta), 0)
-    )
+    kernel = sigmoid.kernel(q[:, None], q[None, :], gap=np.maximum(gap_of(delta), 0))
     kernel[np.diag_indices(2)] = sigmoid.second_moment(q)
     weights, products = attention(sigmoid.mean(q), kernel)
     value = Dense(n, d, normal(variance=1 / n)).moments("dense_v", start)
@@ -297,9 +295,9 @@ def test_notes_and_regimes():
 def test_sum_of_an_asymmetric_centred_value_and_its_descendant_is_only_wide(rng):
     """a centred but skew: E a relu(W a) is O(1/n), not zero, so `exact` would be a lie."""
     skew = Moments(np.zeros(1), np.ones((1, 1)), np.zeros((1, 1)), sources=frozenset({"a"}))
-    child = Elementwise(get("relu")).moments("relu_1", Dense(3, 3, normal(variance=1)).moments(
-        "dense_1", skew
-    ))
+    child = Elementwise(get("relu")).moments(
+        "relu_1", Dense(3, 3, normal(variance=1)).moments("dense_1", skew)
+    )
     assert Add().moments("add_1", skew, child).second_regime == WIDE
     n, draws = 3, 200_000
     a = rng.exponential(size=(draws, n)) - 1

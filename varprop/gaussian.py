@@ -116,7 +116,7 @@ def _chunked(rule: Callable[..., Estimate], *arrays: np.ndarray, size: int) -> E
 def _transitions(
     first: np.ndarray, second: np.ndarray, rest: np.ndarray, kinks: tuple[float, ...]
 ) -> np.ndarray:
-    """Where the mean given u changes fast: z = first u at a kink, or z' = second u + noise near it."""
+    """Where the mean given u changes fast: first u at a kink, or second u within noise of it."""
     kink = np.asarray(kinks, float)
     with np.errstate(divide="ignore", invalid="ignore"):
         sharp = kink / first[..., None]
@@ -227,7 +227,7 @@ def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
 
 
 def _substitute(expression: sp.Expr, names: Mapping[sp.Symbol, Any], values: tuple) -> sp.Expr:
-    return expression.subs(dict(zip(names, values, strict=True)), simultaneous=True)
+    return expression.subs(dict(zip(names, values, strict=True)), simultaneous=True)  # type: ignore
 
 
 @cache

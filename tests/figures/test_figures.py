@@ -273,5 +273,5 @@ def test_a_sample_too_skewed_for_its_band_leaves_the_line_undecided(rng):
 
 
 def test_percent_signs_its_numbers():
-    assert results.percent(-0.0312) == "−3.1 %"
-    assert results.percent(0.5, 0) == "+50 %"
+    assert results.percent(-0.0312) == "−3.1\N{NO-BREAK SPACE}%"
+    assert results.percent(0.5, 0) == "+50\N{NO-BREAK SPACE}%"

@@ -25,17 +25,18 @@ HE = initializers.get("kaiming_normal")
 def agrees(samples, value, bias=0.0) -> bool:
     """Whether the mean over axis 0 is within Z standard errors, plus a stated bias, of `value`."""
     error = samples.std(0, ddof=1) / math.sqrt(len(samples))
-    return bool(np.all(np.abs(samples.mean(0) - value) <= Z * error + bias + 1e-12))
+    return bool(np.all(np.abs(samples.mean(0) - value) <= Z * error + bias + 1e-9))
 
 
-def naive(network: Network, x: np.ndarray, rng: np.random.Generator, draws: int = DRAWS):
+def naive(network: Network, x: np.ndarray, rng: np.random.Generator, start=None, draws=DRAWS):
     """Values, gradients and tangents of every node in `draws` networks, rule by rule in numpy."""
     value, slope, weights, t = {}, {}, {}, {}
     names = [node.name for node in network]
     for name, layer, inputs in network:
         if isinstance(layer, Input):
             value[name] = np.broadcast_to(x, (draws, *x.shape))
-            t[name] = rng.choice([-1.0, 1.0], (draws, 1, x.shape[1]))
+            t[name] = rng.choice([-1.0, 1.0], (draws, 1, x.shape[1])) if start is None else start
+            t[name] = np.broadcast_to(t[name], value[name].shape)
         elif isinstance(layer, Dense):
             spread = math.sqrt(layer.weight_variance)
             shape = (draws, layer.fan_out, layer.fan_in)
@@ -134,10 +135,14 @@ def test_he_second_moments_are_exact_and_the_rest_is_wide(rng):
         assert theory.regime("relu_2", "mean") == WIDE
         assert theory.regime("relu_2", "cross_moment") == WIDE
         assert theory.regime("dense_3", "cross_moment") == WIDE
-        # the regime is not timid: at this width the wide numbers really are off
-        assert not agrees(gram(value["relu_2"]), theory.moments["relu_2"].second)
         if gaussian:
             assert agrees(gram(value["relu_1"]), theory.moments["relu_1"].second)
+    # `wide` is not timid: behind two channels the mean really is off
+    net = chain(dense(5, 2, bias=0.0), relu, dense(2, 7, bias=0.0), relu, dense(7, 5))
+    value, _, _ = naive(net, x, rng)
+    theory = predict(net, x)
+    assert agrees((value["relu_2"] ** 2).mean(-1), theory.moments["relu_2"].diagonal)
+    assert not agrees(value["relu_2"].mean(-1), theory.moments["relu_2"].mean)
 
 
 # -- functions of one source -----------------------------------------------------------------
@@ -159,17 +164,22 @@ def test_sums_of_functions_of_one_source_are_one_function(rng):
     """Exact forward: z is exactly Gaussian. The gradient above is fresh, so exact as well."""
     net, x = shared(), inputs(rng)
     theory = predict(net, x)
-    value, g, t = naive(net, x, rng)
+    direction = rng.normal(size=5) + x[0]  # correlated with the inputs
+    value, g, t = naive(net, x, rng, direction)
     for name, *_ in net:
         assert agrees(gram(value[name]), theory.moments[name].second), name
-        assert agrees(gram(g[name]), theory.gradients[name].second), name
+        if name != "input":  # there g depends on the weights it came through: wide
+            assert agrees(gram(g[name]), theory.gradients[name].second), name
+    assert theory.regime("input", "grad_second_moment") == WIDE
     assert theory.notes() == ()
     assert theory.regime("add_2", "second_moment") == EXACT
-    start = Tangents(np.zeros(2), np.ones(2), np.zeros(2))
+    square, zero = np.mean(direction**2), np.zeros(2)
+    start = Tangents(zero + direction.mean(), zero + square, x @ direction / 5)
     ahead = tangents(net, theory.moments, {"input": start})
     for name in ("tanh_1", "add_2", "dense_2"):
-        square = (t[name] ** 2).mean(-1)
-        assert agrees(square, ahead[name].second), name
+        assert agrees((t[name] ** 2).mean(-1), ahead[name].second), name
+        assert agrees(t[name].mean(-1), ahead[name].mean), name
+        assert agrees((value[name] * t[name]).mean(-1), ahead[name].cross), name
 
 
 def test_taking_the_factors_apart_is_found_out(rng):
@@ -192,7 +202,8 @@ def test_plain_skip_over_an_activation(rng):
     value, g, _ = naive(net, x, rng)
     for name, *_ in net:
         assert agrees(gram(value[name]), theory.moments[name].second), name
-        assert agrees(gram(g[name]), theory.gradients[name].second), name
+        if name != "input":
+            assert agrees(gram(g[name]), theory.gradients[name].second), name
     law = theory.moments
     independent = law["dense_1"].second + law["gelu_1"].second
     assert not agrees(gram(value["add_1"]), independent)
@@ -219,7 +230,7 @@ def test_a_value_that_is_not_gaussian_is_closed_with_a_note():
     theory = predict(graph.network())
     assert theory.regime("relu_1", "second_moment") == APPROXIMATE
     assert "relu_1: relu of a value taken as Gaussian" in theory.notes()
-    with pytest.raises(ValueError, match="relu of a value with non-zero mean .* simulate instead"):
+    with pytest.raises(ValueError, match=r"relu of a value with non-zero mean .*simulate instead"):
         predict(graph.network(), np.ones((1, 5)))
 
 
@@ -278,7 +289,7 @@ def random_graph(steps) -> Network:
     return graph.network()
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(STEPS)
 def test_tangents_and_gradients_are_adjoint(steps):
     """n_in E g^2 = E |J|^2 = n_out E t^2."""

@@ -176,6 +176,14 @@ def test_plot_has_the_predicted_line_the_points_and_their_bounds():
     assert [item.get_text() for item in axes.get_legend().get_texts()] == ["he", "no theory"]
 
 
+def test_one_point_shows_its_prediction_and_no_tick_between_layers():
+    axes = axes_of(Series("q", (3,), (1.0,), (1.1,)))
+    assert axes.get_lines()[0].get_marker() == "_"
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [3]
+    assert axes.get_legend() is None, "the axis already says so"
+
+
 def test_many_points_get_a_band():
     x = tuple(range(60))
     many = Series("s", x, None, (1.0,) * 60, (0.9,) * 60, (1.2,) * 60)

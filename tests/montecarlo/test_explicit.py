@@ -203,7 +203,9 @@ def test_the_twin_finds_a_wrong_engine(fault, seed, rng, monkeypatch):
     elif fault == "bias":
         monkeypatch.setattr(Dense, "apply", lambda self, p, *v, unit=1.0: apply(self, p[:1], *v))
     elif fault == "scale":
-        monkeypatch.setattr(Scale, "apply", lambda self, p, *v, unit=1.0: 1.001 * scale(self, p, *v))
+        monkeypatch.setattr(
+            Scale, "apply", lambda self, p, *v, unit=1.0: 1.001 * scale(self, p, *v)
+        )
     else:
         measure = vp.montecarlo.explicit.measure
         monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_the_expected_growth_is_that_of_chi_squares(seed):
     network = deep("identity")
     sample = vp.simulate(network, draws=DRAWS, seed=seed, engine="explicit")
     squares = [sample.values(n.name, "second_moment")[:, 0] for n in network]
-    ratios = np.stack([b / a / WIDTH for a, b in zip(squares, squares[1:], strict=False)], 1)
+    ratios = np.stack([b / a / WIDTH for a, b in itertools.pairwise(squares)], 1)
 
     def p_value(expected):
         variance, third = np.full(ratios.size, 2 / WIDTH), np.full(ratios.size, 8 / WIDTH**2)

@@ -39,7 +39,7 @@ def test_a_wrong_argument_is_named(change, words):
 
 def test_a_symbolic_network_is_sent_to_predict():
     n = sp.Symbol("n", positive=True)
-    with pytest.raises(ValueError, match="simulate needs numbers.*use predict for formulas"):
+    with pytest.raises(ValueError, match=r"simulate needs numbers.*use predict for formulas"):
         vp.simulate(vp.mlp(n, 1), **GOOD)
     s = sp.Symbol("s", positive=True)
     with pytest.raises(ValueError, match="SymPy symbols"):

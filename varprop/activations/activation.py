@@ -252,14 +252,14 @@ def custom(
     """An activation from a SymPy expression in one symbol, integrated by quadrature."""
     symbols = expression.free_symbols
     if symbols and X not in symbols and len(symbols) == 1:
-        expression = expression.subs(symbols.pop(), X)
+        expression = expression.subs(symbols.pop(), X)  # type: ignore
     return Activation(name, expression, kinks=kinks, homogeneous=homogeneous)
 
 
 @cache
 def _derivative(expression: sp.Expr) -> sp.Expr:
     """phi' away from the kinks; at a kink it takes the mean of both sides, a null set."""
-    return sp.diff(expression, X).replace(
+    return sp.diff(expression, X).replace(  # type: ignore
         lambda e: isinstance(e, sp.DiracDelta), lambda e: sp.Integer(0)
     )
 
@@ -277,7 +277,7 @@ def _real_roots(expression: sp.Expr) -> list[float]:
     except NotImplementedError:
         roots = sp.S.EmptySet
     if isinstance(roots, sp.FiniteSet):
-        return [float(root) for root in roots]
+        return [float(root) for root in roots]  # type: ignore
     f = gaussian.compiled(expression, (X,))
     grid = np.linspace(-40.0, 40.0, 8001)
     positive = np.broadcast_to(f(grid) > 0, grid.shape)

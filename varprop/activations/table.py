@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 
 import sympy as sp
 
@@ -16,7 +17,7 @@ def leaky_relu(a: Number = 0.01) -> Activation:
 
     Kernel: arc-cosine kernel of order one, Cho & Saul (2009).
     """
-    a = sp.nsimplify(a, rational=True) if isinstance(a, float) else sp.sympify(a)
+    a = sp.Rational(repr(float(a))) if isinstance(a, float) else sp.sympify(a)
     linear, even = ((1 + a) / 2) ** 2, ((1 - a) / 2) ** 2
     arc = sp.pi / 2 - THETA  # asin(c)
     name = {0: "relu", -1: "abs", 1: "identity"}.get(a, "leaky_relu")
@@ -53,6 +54,7 @@ def absolute() -> Activation:
     return leaky_relu(-1)
 
 
+@cache
 def identity() -> Activation:
     """phi(z) = z."""
     return leaky_relu(1)

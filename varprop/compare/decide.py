@@ -14,6 +14,7 @@ from varprop.stats import (
     contrast_test,
     decide_exact,
     holm,
+    studentized_draws,
     studentized_test,
 )
 
@@ -33,7 +34,7 @@ def judge_steps(
     if not tested:
         return []
     level = error_rate / len(tested)
-    tests = [_fixed(step, margin, rounding) or _test(step, level) for step in tested]
+    tests = [_fixed(step, margin, rounding, level) or _test(step, level) for step in tested]
     p_values = [_p_value(*pair, margin, level) for pair in zip(tested, tests, strict=True)]
     adjusted = holm(p_values, error_rate).adjusted
     return [
@@ -58,7 +59,7 @@ def _p_value(step: Step, test: Test | Judged, margin: float, level: float) -> fl
     return margin_p_value(test, step.residual, step.exact, margin * step.terms, level)
 
 
-def _fixed(step: Step, margin: float, rounding: float) -> Judged | None:
+def _fixed(step: Step, margin: float, rounding: float, level: float) -> Judged | None:
     """The row of a step that has nothing to test: no rule, or no fluctuation."""
     row = Judged(*_where(step), "identity", Verdict.UNDECIDED)
     if step.refusal:
@@ -69,6 +70,8 @@ def _fixed(step: Step, margin: float, rounding: float) -> Judged | None:
     if not step.live.any():
         return row._replace(note=NOTHING)
     residual = step.residual[step.live] / step.terms
+    if step.variance is not None or len(residual) < studentized_draws(0.0, level):
+        return None
     low, high = float(residual.min()), float(residual.max())
     if high - low > rounding:
         return None

@@ -53,7 +53,7 @@ def _claims(theory: Prediction, sample: Sample) -> Iterator[tuple[Judged, np.nda
             value, values = theory.value(node, quantity), sample.values(node, quantity)
             regime = theory.regime(node, quantity)
             for index in np.ndindex(value.shape):
-                point, other = (*index, None)[:2]
+                point, other = index[0], index[1] if len(index) > 1 else None
                 if other is not None and point >= other:
                     continue
                 column = values[(slice(None), *index)]

@@ -71,14 +71,17 @@ def _drifts(local: Sequence[Step]) -> list[Step]:
 
 def _summed(group: Sequence[Step]) -> Step:
     """Cumulants of steps with the same fresh weights do not add: then they are left out."""
-    known = all(s.variance is not None and s.third is not None for s in group)
-    apart = sum(len(s.sources) for s in group) == len(frozenset().union(*(s.sources for s in group)))
+    variances = [s.variance for s in group if s.variance is not None]
+    thirds = [s.third for s in group if s.third is not None]
+    sources = [s.sources for s in group]
+    apart = sum(map(len, sources)) == len(frozenset().union(*sources))
+    known = apart and len(variances) == len(thirds) == len(group)
     return replace(
         group[0],
         node=f"{group[0].node}..{group[-1].node}",
         residual=np.sum([s.residual for s in group], axis=0),
-        variance=np.sum([s.variance for s in group], axis=0) if known and apart else None,
-        third=np.sum([s.third for s in group], axis=0) if known and apart else None,
+        variance=np.sum(variances, axis=0) if known else None,
+        third=np.sum(thirds, axis=0) if known else None,
         live=np.any([s.live for s in group], axis=0),
         impossible=False,
         terms=len(group),

@@ -117,7 +117,9 @@ def ruled(layer: Layer, before: tuple[Moments, ...]) -> bool:
 def _mixed(node: Node, laws: Known, above: dict[str, frozenset[str]]) -> bool:
     """Whether a sum adds a value not yet drawn to one that was measured after it was drawn."""
     pairs = [(a, b) for a in node.inputs for b in node.inputs if a != b]
-    return any(not laws[a].fixed and laws[a].sources & (above[b] - laws[b].sources) for a, b in pairs)
+    return any(
+        not laws[a].fixed and laws[a].sources & (above[b] - laws[b].sources) for a, b in pairs
+    )
 
 
 def _refused(node: Node, quantity: str, refusal: ValueError) -> Step:
@@ -153,14 +155,15 @@ class _Place:
             yield self._step("second_moment", p, None, sure, known, found[:, p], q, q, live)
             if self.family == "activation":
                 sure = exact and law.mean_regime == EXACT
-                known, pair = self.cumulants.mean(p), (record.mean[:, p], law.mean[:, p])
-                yield self._step("mean", p, None, sure, known, *pair, root[:, p], live)
+                known, found_mean, mean = self.cumulants.mean(p), record.mean[:, p], law.mean[:, p]
+                size = root[:, p]
+                yield self._step("mean", p, None, sure, known, found_mean, mean, size, live)
             for o in range(p + 1, square.shape[-1]):
                 sure = exact and law.cross_regime == EXACT
-                known, pair = self.cumulants.cross(p, o), (record.second, law.second)
-                size, live = root[:, p] * root[:, o], (square[:, p] > 0) & (square[:, o] > 0)
-                products = (m[:, p, o] for m in pair)
-                yield self._step("cross_moment", p, o, sure, known, *products, size, live)
+                size, both = root[:, p] * root[:, o], live & (square[:, o] > 0)
+                found_pair, pair = record.second[:, p, o], law.second[:, p, o]
+                known = self.cumulants.cross(p, o)
+                yield self._step("cross_moment", p, o, sure, known, found_pair, pair, size, both)
 
     def tangents(self, slope: Tangents, exact: bool) -> Iterator[Step]:
         law, layer = self.law, self.node.layer
@@ -172,7 +175,9 @@ class _Place:
                 at_kink = self.before[0].diagonal[:, p] == 0  # no slope there
                 live, found = live & ~at_kink, np.where(at_kink, second, found)
             known = self.cumulants.tangent(p)
-            yield self._step("grad_second_moment", p, None, sure, known, found, second, second, live)
+            yield self._step(
+                "grad_second_moment", p, None, sure, known, found, second, second, live
+            )
 
     def _step(
         self,

@@ -1,5 +1,6 @@
 """verify: predict, simulate and compare in one call, with the draws that the margin asks for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ from varprop.activations import Activation
 from varprop.compare.judge import compare
 from varprop.compare.report import Report
 from varprop.layers import Dense, Elementwise
+from varprop.moments import Moments
 from varprop.montecarlo import simulate
 from varprop.network import Network
-from varprop.stats import draws_to_certify
+from varprop.stats import draws_to_certify, studentized_draws
 from varprop.theory import Prediction, predict
 
 LEAST = 256  # below this the studentized test refuses at the default error rate
@@ -66,8 +68,23 @@ def draws_for(
     tests = 4 * len(variances)
     return max(
         LEAST,
+        _studentized_floor(network, laws),
         draws_to_certify(margin, max(variances), level=false_pass, power=power, tests=tests),
     )
+
+
+def _studentized_floor(network: Network, laws: Mapping[str, Moments]) -> int:
+    """Draws below which the studentized test refuses, where some step has no exact null law.
+
+    A mean of n channels has a skewness of a few / sqrt(n); 8 / sqrt(n) covers products of pairs.
+    """
+    dense = {n.name: n.layer for n in network if isinstance(n.layer, Dense)}
+    pairs = laws[network.input].mean.shape[-1] > 1
+    exact = all(layer.weight_law.gaussian for layer in dense.values()) and not pairs
+    if exact or not dense:
+        return LEAST
+    narrowest = min(network.sizes[name] for name in dense)
+    return studentized_draws(8 / narrowest**0.5, 1e-6 / (8 * len(network.nodes)))
 
 
 def _spread(phi: Activation, q: np.ndarray) -> float:

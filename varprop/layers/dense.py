@@ -1,6 +1,7 @@
 """The dense layer."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,27 +44,23 @@ class Dense(Layer):
 
     @property
     def weight_law(self) -> Law:
-        return self.weights.at(self.fan_in, self.fan_out)
+        return _law(self.weights, self.fan_in, self.fan_out)
 
     @property
     def bias_law(self) -> Law | None:
-        return self.bias.at(self.fan_in, self.fan_out) if self.bias is not None else None
+        return _law(self.bias, self.fan_in, self.fan_out) if self.bias is not None else None
 
     @property
     def weight_variance(self) -> Any:
         """Var(w) of one entry, a float where the layer is numeric."""
-        return self._plain(self.weight_law.variance)
+        return _moment(self.weights, "variance", self.fan_in, self.fan_out)
 
     @property
     def bias_second(self) -> Any:
         """E b^2."""
-        return self._plain(self.bias_law.moment(2)) if self.bias_law is not None else 0
-
-    def _plain(self, value: Any) -> Any:
-        """A float, unless the layer is symbolic and its numbers are to stay exact."""
-        value = sp.sympify(value)
-        symbolic = is_symbolic(self.fan_in, self.fan_out) or not value.is_number
-        return value if symbolic else float(value)
+        if self.bias is None:
+            return 0
+        return _moment(self.bias, "second", self.fan_in, self.fan_out)
 
     def size(self, *sizes: Any) -> Any:
         (size,) = sizes
@@ -72,8 +69,12 @@ class Dense(Layer):
         return self.fan_out
 
     def _require_zero_mean(self) -> None:
-        for what, law in (("weights", self.weight_law), ("bias", self.bias_law)):
-            if law is not None and sp.simplify(law.mean) != 0:
+        for what, initializer in (("weights", self.weights), ("bias", self.bias)):
+            if initializer is None:
+                continue
+            mean = _moment(initializer, "mean", self.fan_in, self.fan_out)
+            if (sp.simplify(mean) if is_symbolic(mean) else mean) != 0:
+                law = _law(initializer, self.fan_in, self.fan_out)
                 raise ValueError(
                     f"the moment rules need zero-mean {what}; {law} has mean {law.mean}. "
                     "Measure this network with varprop.simulate instead"
@@ -127,6 +128,21 @@ class Dense(Layer):
 
     def parameter_count(self) -> int:
         return self.fan_out * (self.fan_in + (self.bias is not None))
+
+
+@lru_cache(typed=True)  # a network has few laws and many layers
+def _law(initializer: Initializer, fan_in: Any, fan_out: Any) -> Law:
+    return initializer.at(fan_in, fan_out)
+
+
+@lru_cache(typed=True)
+def _moment(initializer: Initializer, name: str, fan_in: Any, fan_out: Any) -> Any:
+    """A float, unless the layer is symbolic and its numbers are to stay exact."""
+    law = initializer.at(fan_in, fan_out)
+    value = {"mean": law.mean, "variance": law.variance}.get(name)
+    value = sp.sympify(law.moment(2) if value is None else value)
+    symbolic = is_symbolic(fan_in, fan_out) or not value.is_number
+    return value if symbolic else float(value)
 
 
 def check_width(name: str, width: Any) -> None:

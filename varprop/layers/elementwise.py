@@ -55,10 +55,11 @@ class Elementwise(Layer):
         phi = self.activation.of(function)
         halved = self.activation.homogeneous and z.symmetric and not closed
         normal = _normality(law)
+        gap = _gaps(law, phi)
         value = Moments(
             mean=phi.mean(law.diagonal) + 0 * law.mean,
-            second=_by_pair(law, phi.second_moment, phi.kernel),
-            gap=_gaps(law, phi),
+            second=_seconds(law, phi, gap),
+            gap=gap,
             mean_regime=max(normal, law.mean_regime, law.second_regime),
             second_regime=z.second_regime if halved else max(normal, law.second_regime),
             cross_regime=max(normal, law.cross_regime),
@@ -75,7 +76,8 @@ class Elementwise(Layer):
         if self.activation.expression == X:
             return (gradient,)
         function, law, closed = self._source(z)
-        slope = custom(f"{self.activation}'", self.activation.derivative).of(function)
+        phi = self.activation
+        slope = custom(f"{phi}'", phi.derivative, phi.kinks).of(function)
         exact = self.activation.homogeneous and z.symmetric and not closed
         factor, base, later = slope, gradient.second, gradient.factor
         if later is not None and later.law is law:
@@ -86,7 +88,6 @@ class Elementwise(Layer):
             # g = f(z) g_base: the mean of the joint factor, not the product of two means
             second, exact = _by_pair(law, factor.second_moment, factor.kernel) * base, False
         elif function.expression == X:
-            phi = self.activation
             product = _by_pair(law, phi.derivative_second_moment, phi.derivative_kernel)
             second = product * gradient.second
         else:
@@ -214,6 +215,14 @@ def _by_pair(law: Moments, single: Any, pair: Any) -> np.ndarray:
         value = pair(q[..., rows], q[..., columns], gap=law.gap[..., rows, columns])
         second[..., rows, columns] = second[..., columns, rows] = value
     return second
+
+
+def _seconds(law: Moments, phi: Activation, gap: np.ndarray) -> np.ndarray:
+    """E phi(z) phi(z') over sites; without a closed form, from the gap: one quadrature for both."""
+    if law.symbolic or phi.kernel_formula("kernel") is not None:
+        return _by_pair(law, phi.second_moment, phi.kernel)
+    square = phi.second_moment(law.diagonal)
+    return (square[..., :, None] + square[..., None, :]) / 2 - gap
 
 
 def _gaps(law: Moments, phi: Activation) -> np.ndarray:

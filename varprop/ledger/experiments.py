@@ -56,7 +56,7 @@ def networks(
     def run(settings: Settings) -> Evidence:
         x = None if inputs is None else inputs()
         theory = predict(stated, x)
-        count = settings.draws(draws or draws_for(drawn, margin, FALSE_PASS))
+        count = settings.draws(draws or draws_for(drawn, margin, FALSE_PASS, theory=theory))
         sample = simulate(
             drawn, x, draws=count, seed=settings.seed, device=settings.device, engine=engine
         )

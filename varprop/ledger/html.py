@@ -26,7 +26,7 @@ a { color: var(--link); text-decoration: none; } a:hover { text-decoration: unde
 table { border-collapse: collapse; font-size: .875rem; }
 th { text-align: left; font-weight: 600; }
 th, td { padding: .3rem .8rem .3rem 0; vertical-align: top; border-bottom: 1px solid var(--line); }
-table.all { width: 100%; } .all td:last-child { padding-right: 0; }
+table.all { width: 100%; } .all td:last-child { padding-right: 0; white-space: nowrap; }
 .figures td { text-align: right; font-variant-numeric: tabular-nums; }
 .figures th { font-weight: 400; padding-right: 2rem; }
 section { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1.6rem; }

@@ -68,18 +68,20 @@ def draw(axes: "Axes", evidence: Evidence) -> None:
     x = np.concatenate([_finite(series.x) for series in evidence.series])
     room = 0.02 * np.ptp(x) or 0.5
     axes.set_xlim(x.min() - room, x.max() + room)  # also over what overflowed
-    axes.xaxis.set_major_locator(MaxNLocator(integer=bool((x == np.round(x)).all())))
+    whole = bool((x == np.round(x)).all())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=whole, min_n_ticks=1))
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 3:
         axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
-    elif any(labels):
+    elif any(labels) and labels != [evidence.axes[1]]:
         axes.legend(handles, labels, loc="best")
 
 
 def _draw(axes: "Axes", series: Series, colour: str, place: int) -> None:
     x, measured = _finite(series.x), _finite(series.measured)
     if series.predicted is not None:
-        axes.plot(x, _finite(series.predicted), color=colour, zorder=2)
+        dash = {"marker": "_", "markersize": 24} if len(x) == 1 else {}
+        axes.plot(x, _finite(series.predicted), color=colour, zorder=2, **dash)
     points = {"color": colour, "linestyle": "none", "zorder": 3, "label": series.label}
     axes.plot(x, measured, marker="osD^v"[place % 5], markerfacecolor="none", **points)
     low = measured if series.low is None else _finite(series.low)

@@ -39,7 +39,7 @@ class Sample(Result):
     """Measurements of drawn networks: `values(node, quantity)` has one row per network.
 
     `inputs` is None for a fresh unit input in each draw. `duality` (draws, points) is the defect
-    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine, None for the conditional one.
+    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine; None for the conditional.
     """
 
     network: Network
@@ -93,7 +93,7 @@ class Sample(Result):
                 for index in np.ndindex(average.shape):
                     if len(index) == 2 and index[0] >= index[1]:
                         continue
-                    point, other = (*index, None)[:2]
+                    point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
                     yield Averaged(name, quantity, point, other, *numbers)
 

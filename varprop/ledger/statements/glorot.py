@@ -51,7 +51,7 @@ CLAIMS = (
         name="linear-forward",
         title="The forward recursion of the linear regime",
         statement="Var z^l = Var x * prod n_i Var(w_i), for any iid zero-mean law of the weights",
-        source=GLOROT + ", eq. (5)",
+        source=GLOROT + ", section 4.2",
         derivation="dense-forward",
         rows=("E6",),
         experiments=(
@@ -74,7 +74,7 @@ CLAIMS = (
         title="The backward recursion",
         statement="dL/dx_j = sum_i dL/dz_i w_ij, so the gradient's second moment is multiplied by "
         "n_out Var(w) in every layer, over k layers by the product",
-        source=XAVIER2 + "; " + GLOROT + ", eq. (6)",
+        source=XAVIER2 + "; " + GLOROT + ", section 4.2",
         derivation="dense-backward",
         rows=("E1", "E2"),
         experiments=(
@@ -111,7 +111,7 @@ CLAIMS = (
         title="The weight gradient is proportional to the signal below",
         statement="dL/dW = h x': a vanishing signal is a vanishing weight gradient; under "
         "U(+-1/sqrt(n)) its variance is the same in every layer of a square linear net",
-        source=GLOROT + ", eqs. (7) and (14); course notes on saturation",
+        source=GLOROT + ", section 4.2; course notes on saturation",
         derivation="dense-backward",
         rows=("C7",),
         experiments=(
@@ -136,7 +136,7 @@ CLAIMS = (
         title="2/(n_in + n_out) is the compromise of the two conditions",
         statement="forward gain 2 n_in/(n_in + n_out), backward 2 n_out/(n_in + n_out): their "
         "average is one; 2/(n_in + n_out) is the harmonic mean of 1/n_in and 1/n_out",
-        source=GLOROT + ", eqs. (10) to (12); " + XAVIER2,
+        source=GLOROT + ", section 4.2; " + XAVIER2,
         derivation="glorot-conditions",
         rows=("E3",),
         experiments=(
@@ -173,7 +173,7 @@ CLAIMS = (
         name="glorot-uniform",
         title="The uniform bound sqrt(6/(n_in + n_out))",
         statement="Var U(-a, a) = a^2/3, so a = sqrt(6/(n_in + n_out))",
-        source=GLOROT + ", eq. (16); " + XAVIER2,
+        source=GLOROT + ", section 4.2; " + XAVIER2,
         derivation="glorot-uniform",
         rows=("E4",),
         experiments=(
@@ -248,7 +248,7 @@ CLAIMS = (
         name="signal-shrinks",
         title="Under the standard initialization activations and gradients shrink layer by layer",
         statement="U(+-1/sqrt(n)): n Var(w) = 1/3, forward and backward, so both lose a factor 3",
-        source=GLOROT + ", eqs. (1) and (15); course notes on network tricks",
+        source=GLOROT + ", section 4.2; course notes on network tricks",
         derivation="signal-shrinks",
         rows=("B8",),
         experiments=(

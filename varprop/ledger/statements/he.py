@@ -41,7 +41,7 @@ CLAIMS = (
         name="he-relu",
         title="Kaiming initialization holds the second moment through ReLU layers",
         statement="n_l Var(w_l) / 2 = 1 keeps E x_l^2 constant, forward and backward, at any width",
-        source=HE + ", eqs. (10) and (14)",
+        source=HE + ", section 2.2",
         derivation="he-factor-two",
         rows=("C4",),
         experiments=(
@@ -80,7 +80,7 @@ CLAIMS = (
         name="he-leaky",
         title="Leaky ReLU asks for 2 / (1 + a^2)",
         statement="Var(w) = 2 / ((1 + a^2) n) keeps E x^2 through leaky ReLU of slope a",
-        source=HE + ", eq. (15)",
+        source=HE + ", section 2.2, the PReLU case",
         derivation="he-leaky",
         rows=("C4",),
         experiments=(

@@ -169,14 +169,14 @@ CLAIMS = (
         experiments=(
             networks(
                 "tanh, sigma_w = 5",
-                variance(25 / WIDTH, "tanh"),
-                square(normal(std=5 / WIDTH**0.5), "tanh"),
+                variance(25 / WIDTH, "tanh", 5),
+                square(normal(std=5 / WIDTH**0.5), "tanh", 5),
                 quantity="grad_second_moment",
             ),
             networks(
                 "sigmoid, sigma_w = 5, digits",
-                variance(25 / WIDTH, "sigmoid", 5),
-                square(normal(std=5 / WIDTH**0.5), "sigmoid", 5),
+                variance(25 / WIDTH, "sigmoid", 3),
+                square(normal(std=5 / WIDTH**0.5), "sigmoid", 3),
                 inputs=digits,
                 quantity="grad_second_moment",
             ),
@@ -186,7 +186,7 @@ CLAIMS = (
                 "input",
                 "grad_second_moment",
                 25.0 * (25 / 16) ** 5,
-                draws=512,
+                draws=1024,
             ),
             networks(
                 "ReLU, std 0.01",
@@ -214,7 +214,7 @@ CLAIMS = (
                 "input",
                 "grad_second_moment",
                 1.0,
-                draws=512,
+                draws=1024,
             ),
         ),
     ),

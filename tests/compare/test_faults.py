@@ -1,0 +1,252 @@
+"""Planted faults, each on one side only: in the theory, then in the engine. All must be REFUTED.
+
+Default settings: margin .05, error rate 1e-6. `draws` stands beside each fault; a step of relative
+variance v sees d at 1e-6 and 1e-4 with `draws_needed(d, v, tests=...)` networks.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import varprop as vp
+from varprop.activations import Activation
+from varprop.activations import get as activation
+from varprop.initializers import kaiming_normal, normal, variance_scaling
+from varprop.layers import Add, Dense, Elementwise, Scale
+from varprop.network import Graph
+from varprop.stats import Verdict, draws_needed
+
+REFUTED = Verdict.REFUTED
+
+
+def he(scale=2.0, width=32, depth=10, special=None, factor=1.0):
+    """He's network with one layer whose variance is `factor` times too large."""
+    graph = Graph(width)
+    x = graph.input
+    for level in range(depth):
+        gain = scale * (factor if level == special else 1.0)
+        x = graph.add(Dense(width, width, variance_scaling(gain, "fan_in", "normal")), x)
+        x = graph.add(Elementwise(activation("relu")), x)
+    return graph.network()
+
+
+def tanh(bias, width=32, depth=5):
+    law = None if bias == 0 else normal(variance=bias)
+    return vp.mlp(width, depth, activation="tanh", weights=normal(variance=1.5 / width), bias=law)
+
+
+def rectangular(mode):
+    return vp.mlp(widths=[16, 32, 20, 40, 24], weights=kaiming_normal(mode=mode))
+
+
+def stack(scale):
+    return vp.residual(24, 4, activation="gelu", scale=scale, closing=False)
+
+
+# theory, truth, draws: same graph, another law. Each is also run the other way round.
+LAWS = {
+    "1.9 for 2": (lambda: he(1.9), lambda: he(2.0), 600),
+    "fan_out for fan_in": (lambda: rectangular("fan_out"), lambda: rectangular("fan_in"), 300),
+    "forgotten bias": (lambda: tanh(0.0), lambda: tanh(0.2), 300),
+    "skip scale": (lambda: stack(0.64), lambda: stack(0.8), 400),
+    "one layer of thirty": (
+        lambda: he(width=64, depth=30, special=17, factor=1.1),
+        lambda: he(width=64, depth=30),
+        700,
+    ),
+}
+
+
+def graph_alike(network, other):
+    """The same nodes: a law without bias and one with it differ in their parameters only."""
+    return [n.name for n in network] == [n.name for n in other]
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_wrong_law_is_refuted_and_the_true_one_is_not(name, seed):
+    wrong, right, draws = LAWS[name]
+    wrong, right = wrong(), right()
+    assert graph_alike(wrong, right)
+    true_sample = vp.simulate(right, draws=draws, seed=seed)
+    assert vp.compare(vp.predict(wrong), true_sample).verdict is REFUTED
+    assert vp.compare(vp.predict(right), true_sample).verdict is not REFUTED
+    other_sample = vp.simulate(wrong, draws=draws, seed=seed)
+    assert vp.compare(vp.predict(right), other_sample).verdict is REFUTED
+
+
+def test_the_draws_of_one_layer_of_thirty_are_designed():
+    """A dense step of width 64 has variance 2/64; 4 rows (forward, backward, mean) in 60 nodes."""
+    assert draws_needed(0.1, 2 / 64, 5e-7, 1e-4, tests=180) <= 700
+
+
+def test_the_faulty_layer_is_the_one_that_is_named(seed):
+    theory = vp.predict(he(width=64, depth=30))
+    sample = vp.simulate(he(width=64, depth=30, special=17, factor=1.1), draws=700, seed=seed)
+    report = vp.compare(theory, sample)
+    named = {r.node for r in report.rows() if r.verdict is REFUTED and r.test == "exact"}
+    assert named <= {"dense_18", "relu_18"} and "dense_18" in named
+
+
+# -- in the theory only: its code is changed, the sample is drawn by the true engine ----------
+
+
+def longer(method, factor):
+    return lambda self, q: factor * method(self, q)
+
+
+THEORY = {
+    "E phi^2 3 % off": (Activation, "second_moment", 1.03),
+    "E phi'^2 3 % off": (Activation, "derivative_second_moment", 0.97),
+    "E phi 10 % off": (Activation, "mean", 1.1),
+}
+
+
+@pytest.mark.parametrize("name", THEORY)
+@pytest.mark.parametrize("kind", ["relu", "tanh"])
+def test_a_wrong_expectation_is_refuted(name, kind, seed, monkeypatch):
+    """Relative variance at most 5/64 a step, pooled over 5: 1 500 draws see 2.4 %."""
+    if "E phi 10" in name and kind == "tanh":
+        pytest.skip("the mean of tanh is zero")
+    network = vp.mlp(64, 5, activation=kind)
+    sample = vp.simulate(network, draws=1500, seed=seed)
+    assert vp.compare(vp.predict(network), sample).verdict is not REFUTED
+    owner, method, factor = THEORY[name]
+    monkeypatch.setattr(owner, method, longer(getattr(owner, method), factor))
+    assert vp.compare(vp.predict(network), sample).verdict is REFUTED
+
+
+def test_a_wrong_kernel_is_refuted(seed, rng, monkeypatch):
+    """Two inputs; the cross moment of ReLU is wide after the first layer, exact at it."""
+    network, x = vp.mlp(64, 3), rng.standard_normal((2, 64))
+    sample = vp.simulate(network, x, draws=3000, seed=seed)
+    assert vp.compare(vp.predict(network, x), sample).verdict is not REFUTED
+    kernel = Activation.kernel
+    monkeypatch.setattr(Activation, "kernel", lambda *a, **k: 1.15 * kernel(*a, **k))
+    report = vp.compare(vp.predict(network, x), sample)
+    assert report.verdict is REFUTED and report.worst.quantity == "cross_moment"
+
+
+def test_a_forgotten_square_in_the_theory_of_a_skip_scale(seed, monkeypatch):
+    sample = vp.simulate(stack(0.8), draws=400, seed=seed)
+    moments = Scale.moments
+
+    def forgotten(self, name, *inputs):
+        law = moments(self, name, *inputs)
+        from dataclasses import replace
+
+        return replace(law, second=law.second / self.factor, source=None)
+
+    monkeypatch.setattr(Scale, "moments", forgotten)
+    assert vp.compare(vp.predict(stack(0.8)), sample).verdict is REFUTED
+
+
+def test_the_wrong_fan_in_the_backward_rule_is_refuted(seed, monkeypatch):
+    sample = vp.simulate(rectangular("fan_in"), draws=64, seed=seed)
+    theory = vp.predict(rectangular("fan_in"))
+    assert vp.compare(theory, sample).verdict is not REFUTED
+    gradients = Dense.gradients
+
+    def with_fan_in(self, name, inputs, gradient):
+        from dataclasses import replace
+
+        (right,) = gradients(self, name, inputs, gradient)
+        return (replace(right, second=right.second * self.fan_in / self.fan_out),)
+
+    monkeypatch.setattr(Dense, "gradients", with_fan_in)
+    report = vp.compare(vp.predict(rectangular("fan_in")), sample)
+    assert report.verdict is REFUTED
+    assert report.worst.test == "identity" and "not the adjoint" in report.worst.note
+
+
+def test_a_prediction_that_is_not_the_fold_is_refuted(seed):
+    from dataclasses import replace
+
+    network = he(depth=3)
+    theory, sample = vp.predict(network), vp.simulate(network, draws=64, seed=seed)
+    law = theory.moments["dense_2"]
+    moments = dict(theory.moments) | {"dense_2": replace(law, second=1.01 * law.second)}
+    report = vp.compare(replace(theory, moments=moments), sample)
+    assert report.verdict is REFUTED and "not the fold" in report.worst.note
+
+
+# -- in the engine only -----------------------------------------------------------------------
+
+
+class Bent(torch.autograd.Function):
+    """relu, its true forward-mode slope, and a backward pass 3 % too large."""
+
+    @staticmethod
+    def forward(z):
+        return torch.relu(z)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0])
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def backward(ctx, g):
+        return 1.03 * g * (ctx.saved_tensors[0] > 0)
+
+    @staticmethod
+    def jvp(ctx, t):
+        return t * (ctx.saved_tensors[0] > 0)
+
+
+def engine_faults():
+    draw, apply, scale, activate = Dense.draw, Dense.apply, Scale.apply, Elementwise.apply
+    return {
+        "weights of 1.9": (
+            he,
+            (Dense, "draw", lambda *a: tuple(p * 0.95**0.5 for p in draw(*a))),
+            600,
+        ),
+        "bias left out": (
+            lambda: tanh(0.2),
+            (Dense, "apply", lambda self, p, *v, unit=1.0: apply(self, p[:1], *v, unit=unit)),
+            300,
+        ),
+        "leaky relu": (
+            he,
+            (
+                Elementwise,
+                "apply",
+                lambda self, p, *v, unit=1.0: torch.nn.functional.leaky_relu(v[0], 0.3),
+            ),
+            600,
+        ),
+        "unscaled skip": (
+            lambda: stack(0.8),
+            (Scale, "apply", lambda self, p, *v, unit=1.0: scale(self, p, *v) / 0.9),
+            400,
+        ),
+        "sum halved": (
+            lambda: stack(0.8),
+            (Add, "apply", lambda self, p, *v, unit=1.0: (v[0] + v[1]) * 0.9),
+            400,
+        ),
+        "gradient 3 % off": (
+            he,
+            (
+                Elementwise,
+                "apply",
+                lambda self, p, *v, unit=1.0: (
+                    Bent.apply(v[0]) if self.kind == "relu" else activate(self, p, *v)
+                ),
+            ),
+            64,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", engine_faults())
+def test_a_wrong_engine_is_refuted(name, seed, monkeypatch):
+    make, fault, draws = engine_faults()[name]
+    network = make()
+    monkeypatch.setattr(*fault)
+    sample = vp.simulate(network, draws=draws, seed=seed, engine="explicit")
+    report = vp.compare(vp.predict(network), sample)
+    assert report.verdict is REFUTED
+    if "gradient" in name:
+        assert "gradients are not those of its values" in report.worst.note

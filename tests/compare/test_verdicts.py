@@ -1,0 +1,144 @@
+"""CONFIRMED, REFUTED, UNDECIDED: when, and with what words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import varprop as vp
+from varprop.activations import get as activation
+from varprop.initializers import kaiming_normal, normal, variance_scaling
+from varprop.layers import Add, Dense, Elementwise, Scale
+from varprop.network import Graph
+from varprop.stats import Verdict
+
+CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
+
+
+def test_few_draws_decide_nothing_and_many_confirm(seed):
+    network = vp.mlp(64, 4)
+    theory = vp.predict(network)
+    few = vp.compare(theory, vp.simulate(network, draws=20, seed=seed))
+    assert few.verdict is UNDECIDED and "UNDECIDED: worst" in str(few)
+    assert "20 networks (conditional" in str(few) and "margin 5%" in str(few)
+    many = vp.compare(theory, vp.simulate(network, draws=4000, seed=seed))
+    assert many.verdict is CONFIRMED and many.draws == 4000 and many.seed == seed
+    assert vp.compare(theory, vp.simulate(network, draws=4000, seed=seed), margin=1e-3).verdict is (
+        UNDECIDED
+    )
+
+
+def test_a_studentized_step_asks_for_more_draws(seed):
+    network = vp.mlp(64, 2, weights="kaiming_uniform")
+    report = vp.compare(vp.predict(network), vp.simulate(network, draws=50, seed=seed))
+    assert report.verdict is UNDECIDED
+    assert any("Draw" in row.note and "more" in row.note for row in report.rows())
+
+
+def test_verify_confirms_true_networks_with_the_draws_of_its_design(seed):
+    for network in (
+        vp.mlp(64, 3),
+        vp.mlp(64, 3, activation="tanh", weights=normal(variance=4 / 64)),
+    ):
+        assert vp.verify(network, seed=seed, engine="conditional").verdict is CONFIRMED
+
+
+def test_depth_confirms_a_wide_network(seed):
+    network = vp.mlp(512, 4, activation="tanh", weights=normal(variance=1.5 / 512))
+    sample = vp.simulate(network, draws=1000, seed=seed)
+    assert vp.compare(vp.predict(network), sample, scope="depth").verdict is CONFIRMED
+
+
+def test_depth_says_that_the_margin_is_below_the_accuracy(seed):
+    network = vp.mlp(8, 10, activation="tanh", weights=normal(variance=1 / 8))
+    sample = vp.simulate(network, draws=6000, seed=seed)
+    report = vp.compare(vp.predict(network), sample, scope="depth", margin=0.02)
+    assert report.verdict is UNDECIDED
+    assert any("below the theory's accuracy" in row.note for row in report.rows())
+
+
+def test_a_chunk_changes_no_verdict(seed):
+    network = vp.mlp(16, 3)
+    theory = vp.predict(network)
+    reports = [
+        vp.compare(
+            theory, vp.simulate(network, draws=300, seed=seed, engine="explicit", chunk=chunk)
+        )
+        for chunk in (1, 64, 300)
+    ]
+    verdicts = [[row.verdict for row in report.rows()] for report in reports]
+    assert verdicts[0] == verdicts[1] == verdicts[2]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_signals_beyond_the_squares_of_floats_are_compared(scale, seed):
+    network = vp.mlp(64, 90, weights=normal(variance=scale), output=None)
+    theory, sample = vp.predict(network), vp.simulate(network, draws=40, seed=seed)
+    assert vp.compare(theory, sample).verdict is not REFUTED
+    wrong = vp.predict(vp.mlp(64, 90, weights=normal(variance=1.1 * scale), output=None))
+    assert vp.compare(wrong, sample).verdict is REFUTED
+
+
+def test_zero_inputs_are_zero_by_law_and_dead_layers_by_accident(seed):
+    x = np.zeros((1, 8))
+    for kind in ("tanh", "relu"):
+        network = vp.mlp(8, 2, activation=kind)
+        report = vp.compare(vp.predict(network, x), vp.simulate(network, x, draws=300, seed=seed))
+        rows = [r for r in report.rows() if r.quantity == "second_moment"]
+        assert all(r.verdict is CONFIRMED for r in rows)
+        assert report.verdict is not REFUTED
+    biased = vp.mlp(8, 2, activation="tanh", bias=normal(variance=1e-8))
+    theory = vp.predict(vp.mlp(8, 2, activation="tanh"), x)
+    assert vp.compare(theory, vp.simulate(biased, x, draws=300, seed=seed)).verdict is REFUTED
+    narrow = vp.mlp(1, 40)
+    report = vp.compare(vp.predict(narrow), vp.simulate(narrow, draws=50, seed=seed))
+    assert report.verdict is UNDECIDED
+    assert any("zero in every draw" in row.note for row in report.rows())
+
+
+def joined(*parts):
+    graph = Graph(24)
+    x = graph.input
+    for part in parts:
+        x = part(graph, x)
+    return graph.network()
+
+
+def dense(graph, x):
+    return graph.add(Dense(24, 24, kaiming_normal()), x)
+
+
+def relu(graph, x):
+    return graph.add(Elementwise(activation("relu")), x)
+
+
+def with_tanh(graph, x):
+    z = graph.add(Dense(24, 24, variance_scaling(1, "fan_in", "normal")), x)
+    return graph.add(Add(), z, graph.add(Elementwise(activation("tanh")), z))
+
+
+def post_activation(graph, x):
+    return relu(graph, graph.add(Add(), x, dense(graph, relu(graph, dense(graph, x)))))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        joined(lambda g, x: g.add(Scale(0.8), x), dense, relu, lambda g, x: g.add(Scale(0.7), x)),
+        joined(with_tanh, with_tanh, dense),
+        joined(post_activation),
+        joined(dense, relu, lambda g, x: g.add(Elementwise(activation("tanh")), x), dense),
+    ],
+    ids=["scaled input", "z + tanh(z)", "relu(x + branch)", "tanh(relu(z))"],
+)
+def test_graphs_without_a_rule_for_each_step_are_not_refuted(network, seed):
+    sample = vp.simulate(network, draws=400, seed=seed, engine="explicit")
+    assert vp.compare(vp.predict(network), sample).verdict is not REFUTED
+
+
+def test_compare_is_a_function_after_its_package_was_imported(seed):
+    """Importing a package binds its name in the facade; either way it can be called."""
+    network = vp.mlp(4, 1)
+    vp.verify(network, draws=20, seed=seed)
+    sample = vp.simulate(network, draws=20, seed=seed)
+    assert vp.compare(vp.predict(network), sample).draws == 20

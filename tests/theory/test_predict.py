@@ -1,0 +1,204 @@
+"""predict: names, shapes, and values against recursions written out by hand."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy import integrate
+from sklearn.datasets import load_digits
+
+from varprop.builders import mlp, residual
+from varprop.initializers import normal
+from varprop.layers import Dense
+from varprop.moments import EXACT, WIDE, Moments
+from varprop.theory import backward, predict
+
+PAIRS = {"cross_moment", "correlation", "grad_cross_moment"}
+SINGLES = {"mean", "second_moment", "variance", "grad_second_moment"}
+
+
+def gauss(f, q):
+    def g(z):
+        return f(math.sqrt(q) * z) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+    return integrate.quad(g, -10, 10, epsabs=1e-13)[0]
+
+
+def gauss2(f, q1, q2, c):
+    """E f(z) f(z') as a double integral over z and the part of z' that z leaves."""
+
+    def g(v, u):
+        z = math.sqrt(q1) * u
+        other = math.sqrt(q2) * (c * u + math.sqrt(1 - c * c) * v)
+        return f(z) * f(other) * math.exp(-(u * u + v * v) / 2) / (2 * math.pi)
+
+    return integrate.dblquad(g, -8, 8, -8, 8, epsabs=1e-9, epsrel=1e-9)[0]
+
+
+def sech2(z):
+    return 1 / math.cosh(z) ** 2
+
+
+@pytest.fixture(name="tanh_net")
+def tanh_net_fixture():
+    """Widths 5, 7, 4, 3; Var(w) = 1.7 / fan_in, E b^2 = 0.3."""
+    return mlp(
+        widths=[5, 7, 4, 3], activation="tanh", weights=normal(variance=0.25),
+        bias=normal(variance=0.3),
+    )  # fmt: skip
+
+
+def test_tanh_with_bias_by_hand(tanh_net, rng):
+    """q' = n Var(w) E tanh^2 + E b^2, pairs alike, and gradients down through fan_out Var(w)."""
+    x, v = rng.normal(0.3, 0.8, (2, 5)), 0.25
+    theory = predict(tanh_net, x)
+    widths, gram, grams = [5, 7, 4], x @ x.T / 5, []
+    for layer, n in enumerate(widths, 1):
+        q = n * v * gram + 0.3
+        grams.append(q)
+        assert theory.moments[f"dense_{layer}"].second == pytest.approx(q, rel=1e-7)
+        assert theory.value(f"dense_{layer}", "mean") == pytest.approx([0, 0])
+        c = q[0, 1] / math.sqrt(q[0, 0] * q[1, 1])
+        off = gauss2(math.tanh, q[0, 0], q[1, 1], c)
+        gram = np.array([
+            [gauss(lambda z: math.tanh(z) ** 2, q[0, 0]), off],
+            [off, gauss(lambda z: math.tanh(z) ** 2, q[1, 1])],
+        ])  # fmt: skip
+    g = np.ones((2, 2))
+    assert theory.gradients["dense_3"].second == pytest.approx(g)
+    for layer, n in ((2, 3), (1, 4)):
+        g = n * v * g
+        assert theory.gradients[f"tanh_{layer}"].second == pytest.approx(g, rel=1e-7)
+        q = grams[layer - 1]
+        c = q[0, 1] / math.sqrt(q[0, 0] * q[1, 1])
+        off = gauss2(sech2, q[0, 0], q[1, 1], c)
+        slope = [gauss(lambda z: sech2(z) ** 2, q[i, i]) for i in (0, 1)]
+        g = g * np.array([[slope[0], off], [off, slope[1]]])
+        assert theory.gradients[f"dense_{layer}"].second == pytest.approx(g, rel=1e-7)
+    assert theory.gradients["input"].second == pytest.approx(7 * v * g, rel=1e-7)
+    weight = theory.value("dense_2", "weight_grad_second_moment")
+    below = theory.value("tanh_1", "second_moment")
+    assert weight == pytest.approx(theory.value("dense_2", "grad_second_moment") * below)
+
+
+def test_fan_in_for_fan_out_is_found_out(tanh_net, monkeypatch):
+    """A planted fault that a square network would not show."""
+    theory = predict(tanh_net)
+    real = Dense.gradients
+
+    def wrong(self, name, inputs, gradient):
+        return real(Dense(self.fan_out, self.fan_in, self.weights), name, inputs, gradient)
+
+    monkeypatch.setattr(Dense, "gradients", wrong)
+    found = backward(tanh_net, theory.moments)["input"].diagonal
+    assert found != pytest.approx(theory.value("input", "grad_second_moment"), rel=0.1)
+
+
+def test_names_and_shapes(tanh_net, rng):
+    theory = predict(tanh_net, rng.normal(size=(3, 5)))
+    for name, layer, _ in tanh_net:
+        found = set(theory.quantities(name))
+        weights = {"weight_grad_second_moment"} if isinstance(layer, Dense) else set()
+        assert found == SINGLES | PAIRS | weights
+        for quantity in found:
+            shape = (3, 3) if quantity in PAIRS else (3,)
+            assert theory.value(name, quantity).shape == shape
+    single = predict(tanh_net)
+    assert set(single.quantities("tanh_1")) == SINGLES
+    with pytest.raises(KeyError, match="tanh_1 has no 'kurtosis'; it has mean, second_moment"):
+        single.value("tanh_1", "kurtosis")
+    with pytest.raises(KeyError, match="no node 'relu_1'"):
+        single.value("relu_1", "mean")
+    assert str(single).startswith("prediction for network of 6 nodes")
+
+
+def test_real_digits():
+    """1797 digits' first 20: He keeps x.x/n = E z^2 / 2 for each, exactly."""
+    x = load_digits().data[:20] / 16
+    theory = predict(mlp(32, 3, input=64), x)
+    square = (x**2).sum(-1) / 64
+    for layer in (1, 2, 3):
+        assert theory.value(f"dense_{layer}", "second_moment") == pytest.approx(2 * square)
+        assert theory.value(f"relu_{layer}", "second_moment") == pytest.approx(square)
+        assert theory.regime(f"relu_{layer}", "second_moment") == EXACT
+    assert theory.regime("relu_2", "cross_moment") == WIDE
+    c = theory.value("dense_3", "correlation")
+    assert np.diagonal(c) == pytest.approx(np.ones(20)) and np.all(np.abs(c) <= 1 + 1e-12)
+    frame = theory.frame()
+    pairs = frame[frame.quantity == "correlation"]
+    assert len(pairs) == 8 * 190 and set(pairs.regime) == {"exact", "wide"}
+
+
+def test_rectangular_backward():
+    """He forward, widths 8 -> 4 -> 2: gradients gain fan_out 2 / fan_in a layer, half at a relu."""
+    theory = predict(mlp(widths=[8, 4, 2]))
+    assert theory.value("relu_1", "grad_second_moment") == pytest.approx([2 * 2 / 4])
+    assert theory.value("input", "grad_second_moment") == pytest.approx([4 * 2 / 8 * 0.5])
+
+
+def test_symbolic_mlp():
+    n, s = sp.symbols("n sigma_w", positive=True)
+    theory = predict(mlp(n, 3, weights=normal(variance=s**2 / n)))
+    assert theory.symbolic
+    assert theory.value("relu_3", "second_moment")[0] == s**6 / 8
+    assert theory.value("input", "grad_second_moment")[0] == s**8 / 8
+    assert theory.value("dense_4", "mean")[0] == 0
+    assert theory.latex("relu_3", "second_moment") == r"\frac{\sigma_{w}^{6}}{8}"
+    numeric = predict(mlp(16, 3, weights=normal(variance=1.3**2 / 16)))
+    for node in ("relu_3", "dense_4", "input"):
+        for quantity in numeric.quantities(node):
+            formula = theory.value(node, quantity)[0]
+            number = float(sp.sympify(formula).subs({n: 16, s: sp.Rational(13, 10)}))
+            assert number == pytest.approx(numeric.value(node, quantity)[0], rel=1e-12)
+    q = sp.Symbol("q", positive=True)
+    assert predict(mlp(n, 1), q).value("relu_1", "second_moment")[0] == q
+
+
+def test_residual_doubles():
+    """x + W2 relu(W1 x): E x^2 = 2^L, exactly; backward the same by width."""
+    theory = predict(residual(6, 5))
+    assert theory.value("add_5", "second_moment") == pytest.approx([32])
+    assert theory.regime("add_5", "second_moment") == EXACT
+    assert theory.value("input", "grad_second_moment") == pytest.approx([32])
+
+
+def test_a_thousand_layers():
+    """Ten times the time it takes, for a loaded machine."""
+    start = time.perf_counter()
+    theory = predict(mlp(64, 1000, activation="relu"), np.eye(64)[:2] * 8)
+    assert time.perf_counter() - start < 10
+    assert theory.value("relu_1000", "second_moment") == pytest.approx([1, 1], rel=1e-10)
+    gap = 1 - theory.value("dense_1000", "correlation")[0, 1]
+    state = theory.moments["dense_1000"]
+    carried = state.gap[0, 1] / state.second[0, 0]
+    assert carried == pytest.approx(gap, rel=1e-8)
+    e = 1.0  # 1 - c by the angle: (sin t - t cos t)/pi + ... iterated as 1 - c, never subtracted
+    for _ in range(999):
+        t = 2 * math.asin(math.sqrt(e / 2))
+        e -= (math.sin(t) - t * math.cos(t)) / math.pi
+    assert carried == pytest.approx(e, rel=1e-9)
+
+
+def test_frames_and_json(rng):
+    """A zero input has no correlation; JSON says so in words, never NaN."""
+    theory = predict(mlp(4, 1), np.stack([np.zeros(4), rng.normal(size=4)]))
+    text = theory.to_json()
+    parsed = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert parsed["kind"] == "Prediction" and len(parsed["rows"]) == len(theory.frame())
+    frame = predict(mlp(4, 1)).frame()
+    assert list(frame.columns) == [
+        "node", "quantity", "point", "other", "position", "value", "regime",
+    ]  # fmt: skip
+    assert not frame.value.isna().any()
+
+
+def test_inputs_of_every_kind():
+    net = mlp(4, 1)
+    law = Moments.unit(second=2.0)
+    assert predict(net, law).value("dense_1", "second_moment") == pytest.approx([4.0])
+    assert predict(net, np.ones(4)).points == 1
+    with pytest.raises(ValueError, match=r"shape \(points, 4\)"):
+        predict(net, np.ones((2, 5)))
