@@ -111,7 +111,6 @@ def test_inputs_that_are_refused(inputs, message):
         mlp(3, 1).check_inputs(inputs)
 
 
-@pytest.mark.xfail(strict=True, reason="complex input loses its imaginary part with a warning")
 def test_complex_inputs_are_refused():
     with pytest.raises(ValueError, match="inputs must be real numbers, got an array of complex"):
         mlp(3, 1).check_inputs(np.ones((1, 3), complex))

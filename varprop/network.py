@@ -30,8 +30,12 @@ class Network:
     nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        if not self.nodes or not isinstance(self.nodes[0].layer, Input):
-            raise ValueError("a network begins with one Input node")
+        inputs = [node.name for node in self.nodes if isinstance(node.layer, Input)]
+        if not self.nodes or inputs != [self.nodes[0].name]:
+            raise ValueError(
+                "a network begins with one Input node and has no other; got "
+                f"{', '.join(inputs) or 'none'} among {len(self.nodes)} nodes"
+            )
         repeated = [name for name, n in Counter(v.name for v in self.nodes).items() if n > 1]
         if repeated:
             raise ValueError(f"node names must differ; repeated: {', '.join(repeated)}")
@@ -87,8 +91,11 @@ class Network:
 
     def check_inputs(self, inputs: Any) -> np.ndarray:
         """Real inputs as a float64 array of shape (points, channels); raises what is wrong."""
-        x = np.asarray(inputs.detach().cpu() if hasattr(inputs, "detach") else inputs)
-        if x.dtype == object or not np.issubdtype(x.dtype, np.number):
+        if hasattr(inputs, "detach"):  # a torch tensor; NumPy knows no bfloat16
+            inputs = inputs.detach().cpu()
+            inputs = inputs if inputs.is_complex() else inputs.double()
+        x = np.asarray(inputs)
+        if np.iscomplexobj(x) or not np.issubdtype(x.dtype, np.number):
             raise ValueError(f"inputs must be real numbers, got an array of {x.dtype}")
         x = np.atleast_2d(x.astype(float))
         channels = self.sizes[self.input]

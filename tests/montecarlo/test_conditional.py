@@ -87,9 +87,12 @@ def test_it_agrees_in_law_with_the_explicit_engine(name, seed, rng):
 
 @pytest.mark.statistical
 def test_the_comparison_of_engines_sees_a_fault(seed, rng, monkeypatch):
-    """Independent weights on the way back change the fluctuation of gradients, no mean."""
+    """Independent weights on the way back: no mean moves, only E log(1 + value x gradient).
+
+    Measured effect .10, standard deviation 1.7: 9 standard errors at these draws, 4.9 decide.
+    """
     network = vp.mlp(6, 3)
-    how = {"draws": 4000, "dtype": "float64"}
+    how = {"draws": 24_000, "dtype": "float64"}
     explicit = vp.simulate(network, seed=seed, engine="explicit", **how)
     module = vp.montecarlo.conditional
     monkeypatch.setattr(
@@ -102,6 +105,16 @@ def test_the_comparison_of_engines_sees_a_fault(seed, rng, monkeypatch):
     )
     joint = studentized_test((np.log1p(found) - np.log1p(truth))[:, 0], 0.0, ERROR)
     assert joint.p_value < ERROR
+
+
+@pytest.mark.statistical
+def test_the_tests_in_law_see_a_tenth_of_a_scale(seed, monkeypatch):
+    """Second moments 21 % off, 16 standard errors in the first layer."""
+    explicit = vp.simulate(vp.mlp(12, 4), draws=4000, seed=seed, engine="explicit")
+    module = vp.montecarlo.conditional
+    monkeypatch.setattr(module, "_root", lambda gram: 1.1 * _root(gram))
+    fast = vp.simulate(vp.mlp(12, 4), draws=4000, seed=seed + 1, engine="conditional")
+    assert smallest_p(explicit, fast) < ERROR
 
 
 def _norm(d):

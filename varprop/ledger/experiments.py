@@ -29,13 +29,19 @@ FALSE_PASS = 1e-4  # false confirmations, per experiment
 
 def digits(points: int = 2) -> np.ndarray:
     """The first `points` of scikit-learn's 8 x 8 digits, (points, 64), grey levels in [0, 1]."""
+    return labelled_digits(points)[0]
+
+
+def labelled_digits(points: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same with their labels (points,)."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
         raise ValueError(
             "the claims on real data need scikit-learn's digits: pip install 'varprop[data]'"
         ) from None
-    return load_digits().data[:points] / 16.0
+    pixels, labels = load_digits(return_X_y=True)
+    return np.asarray(pixels)[:points] / 16.0, np.asarray(labels)[:points]
 
 
 def networks(
@@ -58,7 +64,13 @@ def networks(
         theory = predict(stated, x)
         count = settings.draws(draws or draws_for(drawn, margin, FALSE_PASS, theory=theory))
         sample = simulate(
-            drawn, x, draws=count, seed=settings.seed, device=settings.device, engine=engine
+            drawn,
+            x,
+            draws=count,
+            seed=settings.seed,
+            device=settings.device,
+            engine=engine,
+            progress=False,
         )
         report = compare(
             theory,
@@ -77,7 +89,7 @@ def networks(
             ("layer", quantity.replace("_", " ")),
         )
 
-    return run
+    return _named(run, name)
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,7 @@ def values(
             seed=settings.seed,
             device=settings.device,
             engine=engine,
+            progress=False,
         )
         verdicts, words, figures = [], [], {}
         for one in stated:
@@ -128,7 +141,7 @@ def values(
         axes = ("layer", quantity.replace("_", " "))
         return Evidence(name, overall(verdicts), "; ".join(words), figures, (series,), axes)
 
-    return run
+    return _named(run, name)
 
 
 def bounded(
@@ -138,7 +151,9 @@ def bounded(
 
     def run(settings: Settings) -> Evidence:
         count = settings.draws(draws)
-        sample = simulate(drawn, draws=count, seed=settings.seed, device=settings.device)
+        sample = simulate(
+            drawn, draws=count, seed=settings.seed, device=settings.device, progress=False
+        )
         column = sample.values(node, quantity)[:, 0]
         test = studentized_test(column / at_most, 1.0, 2 * FALSE_PASS)
         low, high = (float(v) for v in test.interval(2 * FALSE_PASS))
@@ -157,7 +172,7 @@ def bounded(
             name, verdict, summary, figures, (series,), ("layer", quantity.replace("_", " "))
         )
 
-    return run
+    return _named(run, name)
 
 
 def entries(
@@ -192,6 +207,12 @@ def entries(
         }
         return Evidence(name, verdict, summary, figures)
 
+    return _named(run, name)
+
+
+def _named(run: Experiment, name: str) -> Experiment:
+    """The experiment under the name that errors and pages show."""
+    run.__name__ = name
     return run
 
 
@@ -201,7 +222,8 @@ def profile(theory: Prediction, sample: Sample, quantity: str) -> Series:
     shown = [n for n in weighted if quantity in theory.quantities(n)]
     measured = np.stack([sample.values(n, quantity)[:, 0] for n in shown], 1)
     average = measured.mean(0)
-    half = 1.96 * measured.std(0, ddof=1) / sample.draws**0.5
+    relative = (measured / average).std(0, ddof=1)  # squares of the raw values may overflow
+    half = 1.96 * average * relative / sample.draws**0.5
     return Series(
         quantity.replace("_", " "),
         tuple(float(i + 1) for i in range(len(shown))),

@@ -89,7 +89,8 @@ class Sample(Result):
             for quantity in self.quantities(name):
                 values = self.values(name, quantity)
                 average = values.mean(0)
-                error = values.std(0, ddof=1) / self.draws**0.5
+                size = np.where(average == 0, 1.0, np.abs(average))
+                error = (values / size).std(0, ddof=1) * size / self.draws**0.5
                 for index in np.ndindex(average.shape):
                     if len(index) == 2 and index[0] >= index[1]:
                         continue

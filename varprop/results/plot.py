@@ -18,7 +18,7 @@ def plot_quantity(table: "pandas.DataFrame", quantity: str, ax: "Axes | None" = 
     if rows.empty:
         known = ", ".join(sorted(table["quantity"].unique()))
         raise ValueError(f"no {quantity!r} in this result; it has {known}")
-    rows = rows.drop_duplicates("node")
+    rows = rows.groupby("node", sort=False).head(1)
     axes = plt.subplots(figsize=(6.75, 3))[1] if ax is None else ax
     place = range(len(rows))
     value = rows["value"].astype(float).to_numpy()

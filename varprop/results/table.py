@@ -39,7 +39,7 @@ class Result:
         rows = list(self.rows())
         columns = list(rows[0]._fields) if rows else list(COLUMNS)
         ordered = [c for c in COLUMNS if c in columns] + [c for c in columns if c not in COLUMNS]
-        table = pandas.DataFrame(rows, columns=columns)[ordered]
+        table = pandas.DataFrame(rows, columns=columns).reindex(columns=ordered)
         for column in ("other", "position"):
             if column in table:
                 table[column] = table[column].astype("Int64")

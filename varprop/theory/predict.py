@@ -62,10 +62,9 @@ class Prediction(Result):
         for name, _, _ in self.network:
             for quantity, (value, regime) in self._entries(name).items():
                 for index in np.ndindex(value.shape):
-                    if len(index) == 2 and index[0] >= index[1]:
-                        continue
-                    point, other = (*index, None)[:2]
-                    yield Row(name, quantity, point, other, value[index], str(regime))
+                    point, other = index[0], index[1] if len(index) == 2 else None
+                    if other is None or point < other:
+                        yield Row(name, quantity, point, other, value[index], str(regime))
 
     def __str__(self) -> str:
         out = self.network.output
@@ -137,11 +136,12 @@ def input_law(network: Network, inputs: Any) -> Moments:
 def correlation(law: Moments) -> np.ndarray:
     """E x x' / sqrt(E x^2 E x'^2)."""
     square = law.diagonal
-    product = square[..., :, None] * square[..., None, :]
     if law.symbolic:
-        return law.second / np.frompyfunc(sp.sqrt, 1, 1)(product)
+        root = np.frompyfunc(sp.sqrt, 1, 1)(square[..., :, None] * square[..., None, :])
+        return law.second / root
+    root = np.sqrt(square)
     with np.errstate(invalid="ignore"):
-        return law.second / np.sqrt(product)
+        return law.second / root[..., :, None] / root[..., None, :]
 
 
 def _short(value: Any) -> str:

@@ -11,8 +11,8 @@ from varprop.builders import mlp
 from varprop.initializers import normal, torch_default_bias, torch_default_weight, uniform
 from varprop.laws import Normal, TruncatedNormal, Uniform
 from varprop.ledger.claim import Claim, Evidence, Settings
-from varprop.ledger.statements.he import DEPTH, WIDTH
 from varprop.ledger.experiments import ERROR_RATE, Stated, digits, entries, networks, values
+from varprop.ledger.statements.he import DEPTH, WIDTH
 from varprop.network import Network
 from varprop.stats import Verdict, binomial_interval
 
@@ -134,7 +134,7 @@ CLAIMS = (
                 "fixed points at layer 12, n = 256",
                 mlp(256, 12, weights=torch_default_weight(), bias=torch_default_bias()),
                 [Stated("dense_12", "second_moment", 2 / (5 * 256))],
-                draws=768,
+                draws=512,
             ),
         ),
     ),

@@ -20,8 +20,8 @@ from varprop.initializers import (
 from varprop.laws import Normal, Uniform
 from varprop.layers import Dense, Elementwise
 from varprop.ledger.claim import Claim
-from varprop.ledger.statements.he import TAPER, WIDTH, square, variance
 from varprop.ledger.experiments import Stated, digits, entries, networks, values
+from varprop.ledger.statements.he import TAPER, WIDTH, square, variance
 from varprop.network import Graph, Network
 from varprop.stats import Verdict
 
@@ -65,7 +65,7 @@ CLAIMS = (
                 "Laplace weights",
                 square(laplace(1), "identity"),
                 square(laplace(1), "identity"),
-                draws=2400,
+                draws=1600,
             ),
         ),
     ),
@@ -237,10 +237,10 @@ CLAIMS = (
                 inputs=digits,
             ),
             values(
-                "30 layers of 256",
-                mlp(256, 30, activation="identity", weights=normal(std=1 / 16), output=None),
-                [Stated("dense_30", "second_moment", 1.0)],
-                draws=3072,
+                "20 layers of 256",
+                mlp(256, 20, activation="identity", weights=normal(std=1 / 16), output=None),
+                [Stated("dense_20", "second_moment", 1.0)],
+                draws=1536,
             ),
         ),
     ),

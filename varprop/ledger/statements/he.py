@@ -49,9 +49,9 @@ CLAIMS = (
             networks("digits", variance(2 / WIDTH), square(kaiming_normal()), inputs=digits),
             values(
                 "the whole depth",
-                mlp(512, 20),
+                mlp(256, 10),
                 [
-                    Stated("relu_20", "second_moment", 1.0),
+                    Stated("relu_10", "second_moment", 1.0),
                     Stated("relu_1", "grad_second_moment", 2.0),
                 ],
                 draws=3072,
@@ -131,7 +131,7 @@ CLAIMS = (
             networks("digits", variance(1 / WIDTH), square(xavier_normal()), inputs=digits),
             values(
                 "the whole depth",
-                mlp(512, 10, weights=xavier_normal()),
+                mlp(256, 10, weights=xavier_normal()),
                 [Stated("relu_10", "second_moment", 2.0**-10)],
                 draws=2048,
             ),

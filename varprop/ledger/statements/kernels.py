@@ -2,8 +2,8 @@
 
 from varprop.initializers import normal
 from varprop.ledger.claim import Claim
-from varprop.ledger.statements.he import square, variance
 from varprop.ledger.experiments import digits, networks
+from varprop.ledger.statements.he import square, variance
 
 WEIGHT_VARIANCE = {"relu": 2.0, "leaky_relu(0.25)": 1.9, "erf": 1.5, "gelu": 1.5, "sin": 1.2}
 ENTRIES = (

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
-from varprop.ledger.experiments import digits
+from varprop.ledger.experiments import labelled_digits
 from varprop.stats import Verdict
 
 STEPS = 200
@@ -19,9 +19,21 @@ OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
 }
 
 
+class _Classifier(nn.Module):
+    """64 pixels, one hidden ReLU layer, ten classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(64, HIDDEN), nn.Linear(HIDDEN, 10)
+        self.double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.relu(self.first(x)))
+
+
 def _trained(
-    optimizer: str, constant: float | None, settings: Settings, hidden: int = HIDDEN
-) -> tuple[nn.Sequential, list[float], list[float]]:
+    optimizer: str, constant: float | None, settings: Settings
+) -> tuple[_Classifier, list[float], list[float]]:
     """A digits classifier after STEPS steps: the module, its spread over neurons, its losses.
 
     `constant` fills every weight (biases zero); None keeps the default initialization. The spread
@@ -29,10 +41,9 @@ def _trained(
     """
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(settings.seed)
-        net = nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 10))
-    net = net.double()
+        net = _Classifier()
     if constant is not None:
-        for layer in (net[0], net[2]):
+        for layer in (net.first, net.last):
             nn.init.constant_(layer.weight, constant)
             nn.init.zeros_(layer.bias)
     x, labels = _data()
@@ -43,7 +54,7 @@ def _trained(
         loss = nn.functional.cross_entropy(net(x), labels)
         loss.backward()
         step.step()
-        incoming, outgoing = net[0].weight.detach(), net[2].weight.detach()
+        incoming, outgoing = net.first.weight.detach(), net.last.weight.detach()
         rows = (incoming - incoming[:1]).abs().max()
         columns = (outgoing - outgoing[:, :1]).abs().max()
         spread.append(float(torch.maximum(rows, columns)))
@@ -52,9 +63,8 @@ def _trained(
 
 
 def _data(points: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
-    from sklearn.datasets import load_digits
-
-    return torch.as_tensor(digits(points)), torch.as_tensor(load_digits().target[:points])
+    pixels, labels = labelled_digits(points)
+    return torch.as_tensor(pixels), torch.as_tensor(labels)
 
 
 def _stays_equal(optimizer: str) -> Experiment:
@@ -87,7 +97,7 @@ def _acts_as_one(settings: Settings) -> Evidence:
     """The constant net of 16 neurons against a single neuron with 16 times the outgoing weight."""
     net, _, _ = _trained("SGD", 0.05, settings)
     x, _ = _data()
-    first, last = net[0], net[2]
+    first, last = net.first, net.last
     with torch.no_grad():
         neuron = torch.relu(x @ first.weight[0] + first.bias[0])
         single = neuron[:, None] * (HIDDEN * last.weight[:, 0]) + last.bias
@@ -102,7 +112,7 @@ def _zero_learns_nothing(settings: Settings) -> Evidence:
     """All parameters zero: after training only the last bias has moved."""
     net, _, losses = _trained("momentum", 0.0, settings)
     moved = {name: float(p.detach().abs().max()) for name, p in net.named_parameters()}
-    only_bias = all(v == 0 for k, v in moved.items() if k != "2.bias") and moved["2.bias"] > 0
+    only_bias = all(v == 0 for k, v in moved.items() if k != "last.bias") and moved["last.bias"] > 0
     summary = "; ".join(f"{name} moved by {value:.3g}" for name, value in moved.items())
     verdict = Verdict.CONFIRMED if only_bias else Verdict.REFUTED
     return Evidence("all zero, ReLU", verdict, summary, {"final loss": losses[-1], **moved})

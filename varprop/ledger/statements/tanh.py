@@ -1,12 +1,14 @@
 """Saturating activations: what the linear derivation says of them, and what is true."""
 
+from functools import partial
+
 import numpy as np
 
 from varprop.builders import mlp
 from varprop.initializers import normal, variance_scaling, xavier_normal
 from varprop.ledger.claim import Claim
-from varprop.ledger.statements.he import DEPTH, WIDTH, square, variance
 from varprop.ledger.experiments import Stated, bounded, digits, networks, values
+from varprop.ledger.statements.he import DEPTH, WIDTH, square, variance
 from varprop.network import Network
 from varprop.stats import Verdict
 
@@ -168,16 +170,16 @@ CLAIMS = (
         rows=("C6",),
         experiments=(
             networks(
-                "tanh, sigma_w = 5",
-                variance(25 / WIDTH, "tanh", 5),
-                square(normal(std=5 / WIDTH**0.5), "tanh", 5),
+                "tanh, sigma_w = 3",
+                variance(9 / WIDTH, "tanh", 5),
+                square(normal(std=3 / WIDTH**0.5), "tanh", 5),
                 quantity="grad_second_moment",
             ),
             networks(
-                "sigmoid, sigma_w = 5, digits",
+                "sigmoid, sigma_w = 5, a digit",
                 variance(25 / WIDTH, "sigmoid", 3),
                 square(normal(std=5 / WIDTH**0.5), "sigmoid", 3),
-                inputs=digits,
+                inputs=partial(digits, 1),
                 quantity="grad_second_moment",
             ),
             bounded(
