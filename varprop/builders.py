@@ -36,9 +36,9 @@ def mlp(
             raise ValueError(f"widths needs an input and an output size, got {list(widths)}")
         first, *hidden, last = widths
     else:
-        _check_depth(depth)
         first = width if input is None else input
-        hidden, last = [width] * depth, width if output == "width" else output
+        hidden = [width] * _checked_depth(depth)
+        last = width if output == "width" else output
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
     graph = Graph(first)
     x, size = graph.input, first
@@ -66,14 +66,13 @@ def residual(
     With `closing=False` the branch ends in its activation: x -> x + scale phi(W1 x + b).
     `weights` is the law of W1, `branch_weights` that of W2 (default: N(0, 1/fan_in)).
     """
-    _check_depth(depth)
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
     ending = variance_scaling(1, "fan_in", "normal")
     if branch_weights is not None:
         ending = initializers.get(branch_weights)
     graph = Graph(width)
     x = graph.input
-    for _ in range(depth):
+    for _ in range(_checked_depth(depth)):
         branch = graph.add(Elementwise(phi), graph.add(Dense(width, width, w, b), x))
         if closing:
             branch = graph.add(Dense(width, width, ending), branch)
@@ -87,6 +86,7 @@ def _bias(bias: str | Initializer | None) -> Initializer | None:
     return None if bias is None else initializers.get(bias)
 
 
-def _check_depth(depth: Any) -> None:
+def _checked_depth(depth: Any) -> int:
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"depth must be a positive integer, got {depth!r}")
+    return depth

@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--only", metavar="GLOB", action="append", help="claims by name or source row; repeatable")
     add("--seed", metavar="N", type=_seed, default=0, help="seed of all draws (default: 0)")
     add("--device", metavar="D", default="auto", help="auto (default), cpu or cuda")
+    add("--jobs", metavar="N", type=_jobs, help="processes (default: one per core on a CPU)")
     add("--out", metavar="DIR", type=Path, default=Path(), help="folder of the files (default: .)")
     shown = verify.add_mutually_exclusive_group()
     shown.add_argument("--list", action="store_true", help="list the claims; run nothing")
@@ -97,6 +98,18 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _jobs(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _default_jobs(device: str, count: int) -> int:
+    """Processes for `count` claims: one per core, few enough that starting them pays."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 1 if device != "cpu" else max(1, min(cores or 1, count // 4))
+
+
 def _complain(problem: object, status: int) -> int:
     said = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem
     print(f"varprop: {' '.join(str(said).split())}", file=sys.stderr)
@@ -114,14 +127,17 @@ def _verify(args: argparse.Namespace) -> int:
         _check_folder(args.out)
     except (OSError, ValueError) as problem:
         return _complain(problem, USAGE)
-    return _run(claims, settings, args.out, args.json)
+    jobs = args.jobs or _default_jobs(settings.device, len(claims))
+    return _run(claims, settings, jobs, args.out, args.json)
 
 
-def _run(claims: "Sequence[Claim]", settings: "Settings", folder: Path, as_json: bool) -> int:
+def _run(
+    claims: "Sequence[Claim]", settings: "Settings", jobs: int, folder: Path, as_json: bool
+) -> int:
     from varprop.ledger.html import page
     from varprop.ledger.table import summary, to_json, write
 
-    outcomes, stopped = _outcomes(claims, settings)
+    outcomes, stopped = _outcomes(claims, settings, jobs)
     if not outcomes:
         return _complain("no claim was finished; nothing was written", stopped or FAILED)
     missing = [claim.name for claim in claims[len(outcomes) :]]
@@ -137,14 +153,16 @@ def _run(claims: "Sequence[Claim]", settings: "Settings", folder: Path, as_json:
     return stopped or _status(outcomes)
 
 
-def _outcomes(claims: "Sequence[Claim]", settings: "Settings") -> "tuple[list[Outcome], int]":
+def _outcomes(
+    claims: "Sequence[Claim]", settings: "Settings", jobs: int
+) -> "tuple[list[Outcome], int]":
     """The claims that were finished, and the exit status of what stopped the run, or 0."""
     from varprop.ledger.run import LedgerError, run
 
     outcomes: list[Outcome] = []
     try:
         with _progress(len(claims)) as (begin, end):
-            for outcome in run(claims, settings, begin):
+            for outcome in run(claims, settings, begin, jobs):
                 outcomes.append(outcome)
                 end(outcome)
     except LedgerError as problem:

@@ -2,8 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from time import perf_counter
 from zlib import crc32
 
@@ -18,9 +21,15 @@ class LedgerError(RuntimeError):
 
 
 def run(
-    claims: Sequence[Claim], settings: Settings, progress: Progress | None = None
+    claims: Sequence[Claim],
+    settings: Settings,
+    progress: Progress | None = None,
+    jobs: int = 1,
 ) -> Iterator[Outcome]:
     """The outcomes in order, each as it is finished; `progress(claim, k, n)` precedes each.
+
+    With several `jobs` the claims, which must be those of `varprop.ledger.claims()`, run on as many
+    processes of one thread each; the numbers do not depend on it.
 
     Raises LedgerError for two claims of one name, and where `run_claim` does.
     """
@@ -28,10 +37,49 @@ def run(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise LedgerError(f"claims need distinct names; used more than once: {', '.join(twice)}")
+    finish = _side_by_side(claims, settings, jobs) if jobs > 1 else _in_turn(claims, settings)
     for number, claim in enumerate(claims, start=1):
         if progress is not None:
             progress(claim, number, len(claims))
+        yield next(finish)
+
+
+def _in_turn(claims: Sequence[Claim], settings: Settings) -> Iterator[Outcome]:
+    for claim in claims:
         yield run_claim(claim, settings)
+
+
+def _side_by_side(claims: Sequence[Claim], settings: Settings, jobs: int) -> Iterator[Outcome]:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_start_worker)
+    try:
+        waiting = [pool.submit(_run_named, claim.name, settings) for claim in claims]
+        for claim, future in zip(claims, waiting, strict=True):
+            yield replace(future.result(), claim=claim)
+    except BrokenProcessPool as problem:
+        raise LedgerError(
+            f"a worker process died, perhaps for want of memory ({described(problem)}); "
+            "run with --jobs 1"
+        ) from problem
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """One thread per process; an interrupt is for the parent to handle."""
+    import signal
+
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_named(name: str, settings: Settings) -> Outcome:
+    """Run a claim by its name; its experiments are functions and stay in the worker."""
+    from varprop import ledger
+
+    claim = next(claim for claim in ledger.claims() if claim.name == name)
+    return replace(run_claim(claim, settings), claim=replace(claim, experiments=()))
 
 
 def run_claim(claim: Claim, settings: Settings) -> Outcome:

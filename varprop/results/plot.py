@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
@@ -21,13 +23,15 @@ def plot_quantity(table: "pandas.DataFrame", quantity: str, ax: "Axes | None" = 
     rows = rows.groupby("node", sort=False).head(1)
     axes = plt.subplots(figsize=(6.75, 3))[1] if ax is None else ax
     place = range(len(rows))
-    value = rows["value"].astype(float).to_numpy()
+    value = np.asarray(rows["value"], float)
     axes.plot(place, value, "o-", markersize=3, label=quantity)
     if {"low", "high"} <= set(rows.columns):
-        axes.fill_between(place, rows["low"].astype(float), rows["high"].astype(float), alpha=0.3)
+        axes.fill_between(
+            place, np.asarray(rows["low"], float), np.asarray(rows["high"], float), alpha=0.3
+        )
     if (value > 0).all() and value.max() > 10 * value.min():
         axes.set_yscale("log")
     step = max(1, len(rows) // 12)
-    axes.set_xticks(list(place)[::step], rows["node"].iloc[::step], rotation=45, ha="right")
+    axes.set_xticks(list(place)[::step], list(rows["node"])[::step], rotation=45, ha="right")
     axes.set_ylabel(quantity)
     return axes
