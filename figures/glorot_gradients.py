@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import varprop as vp
 from figures import glorot, style
 from figures.results import Claim, Results, claim_of, describe, provenance, streams
-from varprop.compare import compare
+from varprop.comparison import compare
 from varprop.montecarlo.simulate import find_device
 
 LAYERS = range(1, glorot.DEPTH + 1)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import varprop as vp
-from varprop.compare import Judged
+from varprop.comparison import Judged
 from varprop.stats import overall
 
 ABOUT = "about"  # the entry of the .npz file that holds everything but arrays, as JSON

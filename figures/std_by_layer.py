@@ -31,7 +31,7 @@ from figures.results import (
     provenance,
     streams,
 )
-from varprop.compare import compare
+from varprop.comparison import compare
 from varprop.stats import (
     decide_equivalence,
     decide_exact,

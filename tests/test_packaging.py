@@ -126,3 +126,9 @@ def test_wheel_declares_the_command(unpacked_wheel, tmp_path):
     where, command = run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines()
     assert Path(where) == unpacked_wheel
     assert command == "varprop True"
+
+
+def test_no_public_name_is_hidden_by_a_module_of_the_same_name():
+    """Importing a subpackage binds its name on the package, over the lazily loaded object."""
+    modules = {path.stem for path in Path(varprop.__file__).parent.iterdir()}
+    assert not modules & (set(varprop.__all__) - {"init"})

@@ -35,9 +35,9 @@ _PLACES = {
     "predict": "varprop.theory",
     "Sample": "varprop.montecarlo",
     "simulate": "varprop.montecarlo",
-    "Report": "varprop.compare",
-    "compare": "varprop.compare:compare",
-    "verify": "varprop.compare:verify",
+    "Report": "varprop.comparison",
+    "compare": "varprop.comparison:compare",
+    "verify": "varprop.comparison:verify",
     "Verdict": "varprop.stats",
 }
 
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from varprop.activations import custom as custom_activation
     from varprop.activations import get as activation
     from varprop.builders import mlp, residual
-    from varprop.compare import Report, compare, verify
+    from varprop.comparison import Report, compare, verify
     from varprop.initializers import Initializer
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime

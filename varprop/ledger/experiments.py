@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from varprop.compare import Report, compare, draws_for
+from varprop.comparison import Report, compare, draws_for
 from varprop.laws import Law
 from varprop.ledger.claim import Evidence, Experiment, Series, Settings
 from varprop.montecarlo import Sample, simulate

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from varprop.compare.report import Judged
-from varprop.compare.rounding import PRECISION
-from varprop.compare.steps import ruled
+from varprop.comparison.report import Judged
+from varprop.comparison.rounding import PRECISION
+from varprop.comparison.steps import ruled
 from varprop.layers import Dense
 from varprop.moments import Tangents
 from varprop.montecarlo import Sample

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import varprop as vp
-from varprop.compare.steps import steps
+from varprop.comparison.steps import steps
 from varprop.initializers import normal
 from varprop.montecarlo.record import Record
 from varprop.stats import Verdict, binomial_interval, contrast_test

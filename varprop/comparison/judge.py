@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from varprop.compare.checks import check_comparable, check_rates
-from varprop.compare.decide import NOTHING, judge_steps
-from varprop.compare.depth import judge_depth
-from varprop.compare.identities import broken_identities
-from varprop.compare.report import Judged, Report
-from varprop.compare.rounding import tolerance
-from varprop.compare.steps import Step, steps
+from varprop.comparison.checks import check_comparable, check_rates
+from varprop.comparison.decide import NOTHING, judge_steps
+from varprop.comparison.depth import judge_depth
+from varprop.comparison.identities import broken_identities
+from varprop.comparison.report import Judged, Report
+from varprop.comparison.rounding import tolerance
+from varprop.comparison.steps import Step, steps
 from varprop.montecarlo import Sample
 from varprop.stats import Verdict, overall
 from varprop.theory import Prediction

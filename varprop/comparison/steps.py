@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from varprop.compare.cumulants import Cumulants, Pair
-from varprop.compare.rounding import tolerance
+from varprop.comparison.cumulants import Cumulants, Pair
+from varprop.comparison.rounding import tolerance
 from varprop.layers import Add, Dense, Elementwise, Layer
 from varprop.moments import EXACT, Moments, Tangents
 from varprop.montecarlo import Sample

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from varprop.activations import Activation
-from varprop.compare.judge import compare
-from varprop.compare.report import Report
+from varprop.comparison.judge import compare
+from varprop.comparison.report import Report
 from varprop.layers import Dense, Elementwise
 from varprop.moments import Moments
 from varprop.montecarlo import simulate

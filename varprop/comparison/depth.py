@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from varprop.compare.decide import margin_p_value
-from varprop.compare.report import Judged
+from varprop.comparison.decide import margin_p_value
+from varprop.comparison.report import Judged
 from varprop.moments import EXACT
 from varprop.montecarlo import Sample
 from varprop.stats import StudentizedTest, Verdict, decide_exact, holm, locate, studentized_test

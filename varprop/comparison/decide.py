@@ -5,8 +5,8 @@ from math import inf
 
 import numpy as np
 
-from varprop.compare.report import Judged
-from varprop.compare.steps import Step
+from varprop.comparison.report import Judged
+from varprop.comparison.steps import Step
 from varprop.stats import (
     SharpTest,
     StudentizedTest,

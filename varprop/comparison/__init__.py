@@ -1,0 +1,7 @@
+"""Verdicts: theory against measurement."""
+
+from varprop.comparison.judge import compare
+from varprop.comparison.report import Judged, Report
+from varprop.comparison.verify import draws_for, verify
+
+__all__ = ["Judged", "Report", "compare", "draws_for", "verify"]
