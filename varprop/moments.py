@@ -51,8 +51,9 @@ class Moments:
 
     `mean_regime`, `second_regime`, `cross_regime` (off the diagonal) say how true each field is.
     `gaussian`: how true joint normality over sites is (None: not normal). `symmetric`: x and -x
-    have the same law. `fixed`: the Gram matrix is the same in every network (true of data).
-    `sources`: the nodes with fresh weights on which this value depends coordinatewise.
+    have the same law. `atomless`: P(x = 0) = 0, which a kink at zero needs. `fixed`: the Gram
+    matrix is the same in every network (true of data). `sources`: the nodes with fresh weights on
+    which this value depends coordinatewise; `ancestors`: all nodes whose weights it depends on.
     `source`: the value as one function of one Gaussian law, where it is one.
     """
 
@@ -65,7 +66,9 @@ class Moments:
     gaussian: Regime | None = None
     symmetric: bool = False
     fixed: bool = False
+    atomless: bool = False
     sources: frozenset[str] = frozenset()
+    ancestors: frozenset[str] = frozenset()
     source: Source | None = None
     notes: tuple[str, ...] = ()
 
@@ -89,7 +92,8 @@ class Moments:
         kind = object if is_symbolic(second) else float
         square, zero = np.full((1, 1), second, kind), np.zeros((1, 1), kind)
         sources = frozenset({source})
-        return Moments(zero[0], square, zero, symmetric=True, fixed=True, sources=sources)
+        known = {"symmetric": True, "fixed": True, "atomless": True}
+        return Moments(zero[0], square, zero, sources=sources, **known)
 
     @property
     def diagonal(self) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import varprop as vp
 from varprop import initializers
 from varprop.activations import get
 from varprop.layers import Add, Dense, Elementwise, Input, Scale
@@ -366,3 +367,33 @@ def test_symbolic_variances_stay_exact():
     layer = Dense(n, n, initializers.normal(variance=s**2 / n))
     law = layer.moments("dense_1", Moments.unit(second=sp.Integer(1)))
     assert law.second[0, 0] == s**2
+
+
+def test_a_sum_with_a_value_made_from_its_own_weights_is_not_exact(seed):
+    """z + relu(W relu(z)): z is symmetric, but not given relu(W relu(z))."""
+    he = vp.init.kaiming_normal()
+    graph = vp.Graph(8)
+    z = graph.add(vp.Dense(8, 8, he), graph.input)
+    first = graph.add(vp.Elementwise(vp.activation("relu")), z)
+    second = graph.add(vp.Dense(8, 8, he), first)
+    graph.add(vp.Add(), z, graph.add(vp.Elementwise(vp.activation("relu")), second))
+    net = graph.network()
+    theory = vp.predict(net)
+    assert theory.regime("add_1", "second_moment") is vp.Regime.WIDE
+    measured = vp.simulate(net, draws=20_000, seed=seed).values("add_1", "second_moment")[:, 0]
+    error = measured.std() / len(measured) ** 0.5
+    assert measured.mean() - theory.value("add_1", "second_moment")[0] > 5 * error
+
+
+def test_weights_of_two_values_on_integer_inputs_have_no_exact_backward_rule(seed):
+    """P(z = 0) > 0, and relu'(0) = 0: the gradient is smaller than half."""
+    net = vp.mlp(8, 1, weights=vp.init.rademacher(2))
+    x = np.ones((1, 8))
+    theory = vp.predict(net, x)
+    assert theory.regime("dense_1", "grad_second_moment") is vp.Regime.APPROXIMATE
+    assert any("atom" in note for note in theory.notes())
+    assert vp.predict(net).regime("dense_1", "grad_second_moment") is vp.Regime.EXACT
+    sample = vp.simulate(net, x, draws=4000, seed=seed, engine="explicit")
+    measured = sample.values("dense_1", "grad_second_moment")[:, 0]
+    error = measured.std() / len(measured) ** 0.5
+    assert theory.value("dense_1", "grad_second_moment")[0] - measured.mean() > 5 * error

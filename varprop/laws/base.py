@@ -68,6 +68,7 @@ class Law:
 
     independent: ClassVar[bool] = True  # entries of a matrix are iid
     gaussian: ClassVar[bool] = False  # entries are iid and exactly normal
+    atomless: ClassVar[bool] = True  # P(w = c) = 0 for every c
     nonnegative: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be negative
     positive: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be zero either
 

@@ -129,6 +129,7 @@ class Rademacher(Law):
 
     scale: Scalar = 1
     nonnegative = ("scale",)
+    atomless = False
 
     def central_moment(self, k: int) -> Expr:
         return _even(k, self.scale**k)
@@ -159,6 +160,7 @@ class Constant(Law):
     """w = value."""
 
     value: Scalar = 0
+    atomless = False
 
     @property
     def mean(self) -> Expr:

@@ -54,6 +54,7 @@ class Sparse(Law):
     rows: Scalar
     cols: Scalar
     independent = False
+    atomless = False
     nonnegative = ("std",)
     positive = ("rows", "cols")
 
@@ -90,6 +91,7 @@ class Dirac(Law):
     kernel: tuple[int, ...] = ()
     groups: int = 1
     independent = False
+    atomless = False
     positive = ("rows", "cols")
 
     def __post_init__(self) -> None:

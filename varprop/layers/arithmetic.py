@@ -120,8 +120,9 @@ class Scale(Layer):
 class Add(Layer):
     """y = a + b:  E y y' = E a a' + E b b' + E a b' + E b a'.
 
-    Values of different fresh weights: E a b' = E a E b', exact where one of the two is symmetric
-    about zero or is fixed, else wide. Functions of one Gaussian source add to one function of it.
+    Values of different fresh weights: E a b' = E a E b', exact where one of the two is fixed, or is
+    symmetric about zero given the other (its weights do not reach the other), else wide. Functions
+    of one Gaussian source add to one function of it.
     """
 
     kind = "add"
@@ -136,7 +137,7 @@ class Add(Layer):
         if a.sources & b.sources:
             return self._joint(name, a, b)
         cross = EXACT
-        if not any(x.symmetric and not np.any(x.mean) for x in (a, b)):
+        if not (_cancels(a, b) or _cancels(b, a)):
             fresh = EXACT if a.fixed or b.fixed else WIDE
             cross = max(fresh, a.mean_regime, b.mean_regime)
         outer = a.mean[..., :, None] * b.mean[..., None, :]
@@ -155,6 +156,7 @@ class Add(Layer):
             cross_regime=max(a.cross_regime, b.cross_regime, cross),
             gaussian=normal,
             sources=a.sources | b.sources,
+            ancestors=a.ancestors | b.ancestors,
             notes=merge_notes(a.notes, b.notes),
         )
 
@@ -168,6 +170,7 @@ class Add(Layer):
             second=second,
             gap=gap_of(second),
             sources=a.sources | b.sources,
+            ancestors=a.ancestors | b.ancestors,
             notes=merge_notes(a.notes, b.notes),
         )
         return summed.noted("a sum of dependent values taken as uncorrelated")
@@ -192,6 +195,11 @@ class Add(Layer):
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> torch.Tensor:
         return values[0] + values[1]
+
+
+def _cancels(a: Moments, b: Moments) -> bool:
+    """Whether a is symmetric about zero whatever b is: b is not made with the weights of a."""
+    return a.symmetric and not np.any(a.mean) and a.sources.isdisjoint(b.ancestors)
 
 
 def joint_source(a: Moments, b: Moments) -> Source | None:

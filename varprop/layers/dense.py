@@ -95,7 +95,9 @@ class Dense(Layer):
             gaussian=EXACT if normal and x.fixed else WIDE,
             symmetric=all(law.symmetric for law in laws),
             fixed=False,
+            atomless=x.atomless or any(law.atomless for law in laws),
             sources=frozenset({name}),
+            ancestors=x.ancestors | {name},
             source=None,
         )
 

@@ -12,6 +12,7 @@ from varprop.activations import Activation, X, custom, identity
 from varprop.layers.base import Layer, Parameters
 from varprop.moments import (
     APPROXIMATE,
+    EXACT,
     WIDE,
     Gradients,
     Moments,
@@ -31,7 +32,8 @@ class Elementwise(Layer):
 
     g = dL/dx, h = dL/dz, y the tangent of z and s = phi'(z) y that of x. The second moment is exact
     at any width for positively homogeneous phi of symmetric z, the others for exactly Gaussian z;
-    the backward rule takes g to be independent of z, which is exact where the factor is.
+    the backward rule takes g to be independent of z, which is exact where the factor is and z has
+    no atom at the kink (weights of two values on integer inputs have one).
     """
 
     activation: Activation
@@ -64,6 +66,7 @@ class Elementwise(Layer):
             second_regime=z.second_regime if halved else max(normal, law.second_regime),
             cross_regime=max(normal, law.cross_regime),
             sources=z.sources,
+            ancestors=z.ancestors,
             source=Source(phi, law),
             notes=z.notes,
         )
@@ -78,7 +81,9 @@ class Elementwise(Layer):
         function, law, closed = self._source(z)
         phi = self.activation
         slope = custom(f"{phi}'", phi.derivative, phi.kinks).of(function)
-        exact = self.activation.homogeneous and z.symmetric and not closed
+        halved = self.activation.homogeneous and z.symmetric and not closed
+        note = closed if z.atomless or not halved else f"{phi}'(0) counts: z = 0 is an atom"
+        exact = halved and z.atomless
         factor, base, later = slope, gradient.second, gradient.factor
         if later is not None and later.law is law:
             kinks = tuple(sorted({*later.function.kinks, *slope.kinks}))
@@ -92,13 +97,13 @@ class Elementwise(Layer):
             second = product * gradient.second
         else:
             second = _by_pair(law, slope.second_moment, slope.kernel) * gradient.second
-        notes = (closed,) if closed else ()
+        notes = (note,) if note else ()
         return (
             replace(
                 gradient,
                 second=second,
-                regime=gradient.regime if exact else max(gradient.regime, WIDE),
-                cross_regime=max(gradient.cross_regime, WIDE),
+                regime=max(gradient.regime, EXACT if exact else APPROXIMATE if note else WIDE),
+                cross_regime=max(gradient.cross_regime, APPROXIMATE if note else WIDE),
                 base=base,
                 factor=Source(factor, law),
                 notes=merge_notes(gradient.notes, notes),
