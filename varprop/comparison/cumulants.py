@@ -6,7 +6,7 @@ of one channel over n and n^2; elsewhere they are unknown (None).
 
 import numpy as np
 
-from varprop.activations import Activation
+from varprop.activations import Activation, X
 from varprop.layers import Dense, Elementwise
 from varprop.moments import EXACT, Moments, Tangents
 from varprop.network import Node
@@ -33,7 +33,10 @@ class Cumulants:
     ) -> None:
         self.layer, self.law, self.size = node.layer, law, size
         self.z, self.y = before[0], moving[0]
-        self.dense = isinstance(node.layer, Dense) and law.gaussian == EXACT
+        linear = isinstance(node.layer, Dense) or (
+            isinstance(node.layer, Elementwise) and node.layer.activation.expression == X
+        )
+        self.dense = linear and law.gaussian == EXACT  # of a Gaussian law, chi-square
         self.activated = isinstance(node.layer, Elementwise) and self.z.gaussian == EXACT
         self.draws = len(law.mean)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import NamedTuple
 
 from varprop.results import Result
@@ -61,9 +61,10 @@ class Report(Result):
         row = self.worst
         where = row.quantity + ("" if row.other is None else f"[{row.point},{row.other}]")
         note = f"; {row.note}" if row.note else ""
+        gap = f"gap {row.gap:+.2%} in [{row.low:+.2%}, {row.high:+.2%}]"
         return (
-            f"{self.verdict}: worst {row.node} {where}, gap {row.gap:+.2%} in "
-            f"[{row.low:+.2%}, {row.high:+.2%}], margin {self.margin:.0%}, error rate "
+            f"{self.verdict}: worst {row.node} {where}, {'not tested' if isnan(row.gap) else gap}, "
+            f"margin {100 * self.margin:g}%, error rate "
             f"{self.error_rate:.0e}, {self.draws} networks ({self.engine}, seed {self.seed}), "
             f"{row.test} test{note}"
         )
