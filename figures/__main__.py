@@ -5,6 +5,7 @@ Exit status: 0 if every claim is CONFIRMED, 1 if one is not (the figures are dra
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(NAMES)}")
     if asked.seed < 0:
         asking.error(f"--seed must not be negative, got {asked.seed}")
+    nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        asking.error(f"--out {asked.out}: cannot write in {nearest}; name a folder")
     confirmed = True
     for name in dict.fromkeys(asked.names or NAMES):
         confirmed &= _one(name, asked)

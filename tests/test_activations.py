@@ -384,7 +384,7 @@ def test_the_identity_composes_to_the_other():
 def test_a_lost_kink_is_found_out():
     """A planted fault: the composition without the kink that it has."""
     phi = COMPOSITES["relu of shifted"][0]
-    blind = custom("blind", phi.expression)
+    blind = Activation("blind", phi.expression)
     assert blind.second_moment(0.5) != pytest.approx(phi.second_moment(0.5), rel=1e-9)
 
 
@@ -447,3 +447,35 @@ def test_messages():
         get("relu").kernel(1.0, 1.0, -1.5)
     with pytest.raises(ValueError, match="has no torch function, so it cannot be simulated"):
         torch_function(custom("cube", X**3))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: get("leaky_relu(x)"), "parameter of leaky_relu must be a number, got 'x'"),
+        (lambda: get("leaky_relu(1,2)"), "must be a number, got '1,2'"),
+        (lambda: get("relu(1)"), r"relu takes no parameter; got 'relu\(1\)': write 'relu'"),
+        (lambda: get("relu").second_moment(-1.0), "variance q must be at least 0, got -1.0"),
+        (lambda: get("tanh").kernel(-1.0, 1.0, 0.5), "variance q must be at least 0"),
+        (lambda: custom("square", "x**2"), r"must be a SymPy expression .* got 'x\*\*2'"),
+        (lambda: custom("two", sp.Symbol("u") * sp.Symbol("v")), "must have one symbol, got u, v"),
+    ],
+)
+def test_nonsense_is_refused_with_the_remedy(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_kinks_of_a_custom_activation_are_found():
+    """relu and hard tanh written by hand, with no kink named, against their table and mpmath."""
+    x = sp.Symbol("t")
+    hand = custom("mine", sp.Max(x, 0))
+    assert hand.kinks == (0.0,)
+    assert hand.mean(1.3) == pytest.approx(get("relu").mean(1.3), rel=1e-13)
+    hard = custom("hard tanh", sp.Piecewise((-1, x < -1), (1, x > 1), (x, True)))
+    assert hard.kinks == (-1.0, 1.0)
+
+
+def test_a_false_claim_of_homogeneity_is_refused():
+    with pytest.raises(ValueError, match="not homogeneous"):
+        custom("t", sp.tanh(sp.Symbol("t")), homogeneous=True)

@@ -76,3 +76,8 @@ def test_depths_that_are_refused(build, depth):
 def test_messages(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp(**arguments)
+
+
+def test_sizes_that_are_no_sequence_are_refused():
+    with pytest.raises(ValueError, match="widths needs an input and an output size, got 8"):
+        mlp(widths=8)

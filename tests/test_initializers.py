@@ -549,3 +549,9 @@ def test_mistakes_are_answered(message: str) -> None:
     with pytest.raises(ValueError) as caught:
         MISTAKES[message]()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, 0.1, True])
+def test_what_is_no_name_is_refused_with_the_remedy(value):
+    with pytest.raises(ValueError, match=r"or its name is needed, got .* varprop\.init"):
+        get(value)

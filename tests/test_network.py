@@ -114,3 +114,8 @@ def test_inputs_that_are_refused(inputs, message):
 def test_complex_inputs_are_refused():
     with pytest.raises(ValueError, match="inputs must be real numbers, got an array of complex"):
         mlp(3, 1).check_inputs(np.ones((1, 3), complex))
+
+
+def test_a_graph_takes_layers_only():
+    with pytest.raises(ValueError, match="a layer is needed, got 'relu'; make one with"):
+        Graph(3).add("relu", "input")

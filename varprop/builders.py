@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from varprop import activations, initializers
 from varprop.activations import Activation
 from varprop.initializers import Initializer, variance_scaling
@@ -32,8 +34,8 @@ def mlp(
     if widths is not None:
         if input is not None or output != "width" or width is not None or depth is not None:
             raise ValueError("widths spells out every size; leave width, depth, input, output out")
-        if len(widths) < 2:
-            raise ValueError(f"widths needs an input and an output size, got {list(widths)}")
+        if not isinstance(widths, Sequence | np.ndarray) or len(widths) < 2:
+            raise ValueError(f"widths needs an input and an output size, got {widths!r}")
         first, *hidden, last = widths
     else:
         first = width if input is None else input
@@ -87,6 +89,6 @@ def _bias(bias: str | Initializer | None) -> Initializer | None:
 
 
 def _checked_depth(depth: Any) -> int:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+    if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 1:
         raise ValueError(f"depth must be a positive integer, got {depth!r}")
-    return depth
+    return int(depth)

@@ -51,7 +51,8 @@ class Moments:
 
     `mean_regime`, `second_regime`, `cross_regime` (off the diagonal) say how true each field is.
     `gaussian`: how true joint normality over sites is (None: not normal). `symmetric`: x and -x
-    have the same law. `atomless`: P(x = 0) = 0, which a kink at zero needs. `fixed`: the Gram
+    have the same law. `atomless`: how true P(x = 0) = 0 is, which a kink at zero
+    needs. `fixed`: the Gram
     matrix is the same in every network (true of data). `sources`: the nodes with fresh weights on
     which this value depends coordinatewise; `ancestors`: all nodes whose weights it depends on.
     `source`: the value as one function of one Gaussian law, where it is one.
@@ -66,7 +67,7 @@ class Moments:
     gaussian: Regime | None = None
     symmetric: bool = False
     fixed: bool = False
-    atomless: bool = False
+    atomless: Regime = APPROXIMATE
     sources: frozenset[str] = frozenset()
     ancestors: frozenset[str] = frozenset()
     source: Source | None = None
@@ -92,8 +93,9 @@ class Moments:
         kind = object if is_symbolic(second) else float
         square, zero = np.full((1, 1), second, kind), np.zeros((1, 1), kind)
         sources = frozenset({source})
-        known = {"symmetric": True, "fixed": True, "atomless": True}
-        return Moments(zero[0], square, zero, sources=sources, **known)
+        return Moments(
+            zero[0], square, zero, symmetric=True, fixed=True, atomless=EXACT, sources=sources
+        )
 
     @property
     def diagonal(self) -> np.ndarray:
@@ -193,6 +195,8 @@ NOTATION: Mapping[str, str] = {
     "correlation": "E x x' / sqrt(E x^2 E x'^2)",
     "grad_second_moment": "E (dL/dx)^2 for output cotangents with E u u' = I",
     "grad_cross_moment": "E (dL/dx)(dL/dx') for two inputs and the same cotangent",
+    "kurtosis": "E (x - E x)^4 / Var(x)^2",
+    "ntk": "parameter-gradient products of the output, per output channel, rate one for each",
     "weight_grad_second_moment": "E (dL/dW)^2 per entry, one input",
 }
 """The quantities that are predicted and measured, with their definitions."""

@@ -94,9 +94,17 @@ class Network:
         if hasattr(inputs, "detach"):  # a torch tensor; NumPy knows no bfloat16
             inputs = inputs.detach().cpu()
             inputs = inputs if inputs.is_complex() else inputs.double()
-        x = np.asarray(inputs)
+        try:
+            x = np.asarray(inputs)
+        except ValueError:
+            raise ValueError(
+                "inputs must be an array, got rows of different lengths; give all one length"
+            ) from None
         if np.iscomplexobj(x) or not np.issubdtype(x.dtype, np.number):
-            raise ValueError(f"inputs must be real numbers, got an array of {x.dtype}")
+            raise ValueError(
+                f"inputs must be real numbers, got an array of {x.dtype}; "
+                "give floats of shape (points, channels)"
+            )
         x = np.atleast_2d(x.astype(float))
         channels = self.sizes[self.input]
         if x.ndim != 2 or x.shape[1] != channels or not len(x):
@@ -117,6 +125,15 @@ class Network:
         return f"network of {len(self.nodes)} nodes, {self.input} to {self.output}"
 
 
+def check_network(network: Any) -> None:
+    """Raises ValueError for anything that is no network."""
+    if not isinstance(network, Network):
+        raise ValueError(
+            f"a varprop Network is needed, got {type(network).__name__}; "
+            "build one with varprop.mlp, varprop.residual or varprop.Graph"
+        )
+
+
 class Graph:
     """Builds a network node by node; names follow the kind: dense_1, relu_1, dense_2, ..."""
 
@@ -130,6 +147,11 @@ class Graph:
 
     def add(self, layer: Layer, *inputs: str) -> str:
         """Append a layer that reads the nodes `inputs`; returns the new node's name."""
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"a layer is needed, got {layer!r}; make one with varprop.Dense, "
+                "varprop.Elementwise, varprop.Add or varprop.Scale"
+            )
         self._counts[layer.kind] += 1
         name = f"{layer.kind}_{self._counts[layer.kind]}"
         self._nodes.append(Node(name, layer, inputs))

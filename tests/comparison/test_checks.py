@@ -76,3 +76,9 @@ def test_a_sample_that_is_not_finite_names_node_and_draw(pair):
 def test_a_wrong_argument_is_named(change, words, pair):
     with pytest.raises(ValueError, match=words):
         vp.compare(*pair, **change)
+
+
+def test_verify_refuses_formulas():
+    width = sp.Symbol("n", positive=True)
+    with pytest.raises(ValueError, match="needs numbers, and this prediction has SymPy symbols"):
+        vp.verify(vp.mlp(width, 2))

@@ -349,7 +349,7 @@ def test_messages():
         Dense(0, 3, HE)
     with pytest.raises(ValueError, match=r"fan_out must be a positive integer .*, got 2.5"):
         Dense(3, 2.5, HE)
-    with pytest.raises(ValueError, match="a scale factor must be finite, got nan"):
+    with pytest.raises(ValueError, match=r"a scale factor must be a finite number .*, got nan"):
         Scale(float("nan"))
     with pytest.raises(ValueError, match=r"dense expects 3 input channels \(its fan_in\), got 4"):
         Dense(3, 3, HE).size(4)

@@ -27,6 +27,8 @@ GOOD = {"draws": 4, "seed": 0}
         ({"dtype": "float8"}, "unknown dtype 'float8'; use one of float64, float32"),
         ({"dtype": torch.int64}, "unknown dtype torch.int64"),
         ({"device": "abacus"}, "unknown device 'abacus'; use 'auto', 'cpu', 'cuda'"),
+        ({"device": "meta"}, "unknown device 'meta'; use 'auto', 'cpu', 'cuda'"),
+        ({"chunk": 0, "engine": "conditional"}, "chunk must be a whole number of at least 1"),
         ({"inputs": np.ones((2, 5))}, r"inputs must have shape \(points, 4\).*got \(2, 5\)"),
         ({"inputs": np.full((1, 4), np.nan)}, "inputs must be finite; point 0, channel 0 is nan"),
         ({"inputs": np.array(["a"] * 4)}, "inputs must be real numbers"),

@@ -7,9 +7,11 @@ import time
 import numpy as np
 import pytest
 import sympy as sp
-from scipy import integrate
+import torch
+from scipy import integrate, stats
 from sklearn.datasets import load_digits
 
+from varprop import initializers
 from varprop.builders import mlp, residual
 from varprop.initializers import normal
 from varprop.layers import Dense
@@ -101,15 +103,17 @@ def test_names_and_shapes(tanh_net, rng):
     theory = predict(tanh_net, rng.normal(size=(3, 5)))
     for name, layer, _ in tanh_net:
         found = set(theory.quantities(name))
-        weights = {"weight_grad_second_moment"} if isinstance(layer, Dense) else set()
-        assert found == SINGLES | PAIRS | weights
+        extra = {"weight_grad_second_moment"} if isinstance(layer, Dense) else set()
+        extra |= {"kurtosis"} if name != "input" else set()
+        extra |= {"ntk"} if name == tanh_net.output else set()
+        assert found == SINGLES | PAIRS | extra
         for quantity in found:
-            shape = (3, 3) if quantity in PAIRS else (3,)
+            shape = (3, 3) if quantity in PAIRS | {"ntk"} else (3,)
             assert theory.value(name, quantity).shape == shape
     single = predict(tanh_net)
-    assert set(single.quantities("tanh_1")) == SINGLES
-    with pytest.raises(KeyError, match="tanh_1 has no 'kurtosis'; it has mean, second_moment"):
-        single.value("tanh_1", "kurtosis")
+    assert set(single.quantities("tanh_1")) == SINGLES | {"kurtosis"}
+    with pytest.raises(KeyError, match="tanh_1 has no 'ntk'; it has mean, second_moment"):
+        single.value("tanh_1", "ntk")
     with pytest.raises(KeyError, match="no node 'relu_1'"):
         single.value("relu_1", "mean")
     assert str(single).startswith("prediction for network of 6 nodes")
@@ -149,10 +153,11 @@ def test_symbolic_mlp():
     assert theory.latex("relu_3", "second_moment") == r"\frac{\sigma_{w}^{6}}{8}"
     numeric = predict(mlp(16, 3, weights=normal(variance=1.3**2 / 16)))
     for node in ("relu_3", "dense_4", "input"):
-        for quantity in numeric.quantities(node):
-            formula = theory.value(node, quantity)[0]
+        for quantity in theory.quantities(node):
+            formula = np.ravel(theory.value(node, quantity))[0]
             number = float(sp.sympify(formula).subs({n: 16, s: sp.Rational(13, 10)}))
-            assert number == pytest.approx(numeric.value(node, quantity)[0], rel=1e-12)
+            value = np.ravel(numeric.value(node, quantity))[0]
+            assert number == pytest.approx(value, rel=1e-12)
     q = sp.Symbol("q", positive=True)
     assert predict(mlp(n, 1), q).value("relu_1", "second_moment")[0] == q
 
@@ -202,3 +207,53 @@ def test_inputs_of_every_kind():
     assert predict(net, np.ones(4)).points == 1
     with pytest.raises(ValueError, match=r"shape \(points, 4\)"):
         predict(net, np.ones((2, 5)))
+
+
+@pytest.mark.parametrize("network", [None, [Dense(2, 2, normal(std=1))]])
+def test_what_is_no_network_is_named(network):
+    with pytest.raises(ValueError, match=r"Network is needed, got .*; build one with varprop\.mlp"):
+        predict(network)
+
+
+def test_kurtosis_is_that_of_the_law(tanh_net):
+    """tanh by an independent quadrature; relu, whose mean is not zero, by its known moments."""
+    theory = predict(tanh_net)
+    q = theory.value("dense_1", "second_moment")[0]
+    fourth, second = (
+        integrate.quad(lambda z, k=k: np.tanh(z) ** k * stats.norm.pdf(z, 0, q**0.5), -9, 9)[0]
+        for k in (4, 2)
+    )
+    assert theory.value("dense_1", "kurtosis")[0] == 3
+    assert theory.value("tanh_1", "kurtosis")[0] == pytest.approx(fourth / second**2, rel=1e-9)
+    z = stats.norm.rvs(size=400_000, random_state=1)
+    relu = predict(mlp(4, 1)).value("relu_1", "kurtosis")[0]
+    assert relu == pytest.approx(stats.kurtosis(np.maximum(z, 0), fisher=False), rel=0.03)
+
+
+def test_the_tangent_kernel_is_that_of_torch(seed):
+    """Theta(x, x') of a real module, per output channel, averaged over draws and predicted."""
+    torch_net = torch.nn.Sequential(torch.nn.Linear(6, 9), torch.nn.ReLU(), torch.nn.Linear(9, 4))
+    net = mlp(widths=[6, 9, 4], bias=initializers.normal(std=0.4))
+    x = torch.randn(2, 6, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed + 1)
+    kernels = []
+    for _ in range(1500):
+        with torch.no_grad():
+            for linear, node in ((torch_net[0], "dense_1"), (torch_net[2], "dense_2")):
+                layer = net[node].layer
+                w, b = layer.draw(1, generator, torch.float32, torch.device("cpu"))
+                linear.weight.copy_(w[0])
+                linear.bias.copy_(b[0, 0])
+        jacobians = []
+        for point in x:
+            out = torch_net(point)
+            weights = list(torch_net.parameters())
+            rows = [torch.autograd.grad(o, weights, retain_graph=True) for o in out]
+            jacobians.append(torch.stack([torch.cat([g.flatten() for g in row]) for row in rows]))
+        kernels.append([[float((a * b).sum() / 4) for b in jacobians] for a in jacobians])
+    kernels = np.array(kernels)
+    error = kernels.std(0) / len(kernels) ** 0.5
+    theory = predict(net, x)
+    # one hidden layer of a fixed input: the rule is exact, so only the sampling error is left
+    assert np.all(np.abs(theory.value("dense_2", "ntk") - kernels.mean(0)) < 5.5 * error)
+    assert np.all(np.abs(1.3 * theory.value("dense_2", "ntk") - kernels.mean(0)) > 5.5 * error)

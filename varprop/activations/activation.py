@@ -15,6 +15,8 @@ z = z'), otherwise quadrature; on SymPy arguments a formula.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -28,6 +30,7 @@ from varprop.activations.pairs import (
     numeric_pair,
     ray_gap,
     symbolic_pair,
+    variance_of,
 )
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
 
@@ -145,6 +148,8 @@ class Activation:
     def _moment(
         self, name: str, integrand: sp.Expr, q: Number, formula: sp.Expr | None = None
     ) -> Number:
+        if not gaussian.is_symbolic(q):
+            q = variance_of(q)
         formula = self.formulas.get(name, formula)
         if formula is not None:
             return gaussian.evaluate(formula, {Q: q})
@@ -249,11 +254,50 @@ class Activation:
 def custom(
     name: str, expression: sp.Expr, kinks: tuple[float, ...] = (), *, homogeneous: bool = False
 ) -> Activation:
-    """An activation from a SymPy expression in one symbol, integrated by quadrature."""
+    """An activation from a SymPy expression in one symbol, integrated by quadrature.
+
+    The kinks of Max, Min, Abs, sign, Heaviside and Piecewise are found; name any others.
+    Raises ValueError for other expressions, and for `homogeneous` where phi(2 z) is not 2 phi(z).
+    """
+    if not isinstance(expression, sp.Expr):
+        raise ValueError(
+            f"the expression of {name} must be a SymPy expression in one symbol, got "
+            f"{expression!r}; write it with sympy.Symbol('x')"
+        )
     symbols = expression.free_symbols
+    if len(symbols) > 1 and X not in symbols:
+        raise ValueError(
+            f"the expression of {name} must have one symbol, got "
+            f"{', '.join(sorted(map(str, symbols)))}; write z as varprop.activations.X"
+        )
     if symbols and X not in symbols and len(symbols) == 1:
         expression = expression.subs(symbols.pop(), X)  # type: ignore
-    return Activation(name, expression, kinks=kinks, homogeneous=homogeneous)
+    found = tuple(sorted({*map(float, kinks), *_kinks(expression)}))
+    phi = Activation(name, expression, kinks=found, homogeneous=homogeneous)
+    if homogeneous and expression.free_symbols <= {X}:
+        z = np.array([-3.0, -0.7, 0.4, 2.0])
+        if not np.allclose(phi(2 * z), 2 * phi(z), rtol=1e-9):
+            raise ValueError(
+                f"{name} is not homogeneous: phi(2 z) differs from 2 phi(z); leave the flag out"
+            )
+    return phi
+
+
+def _difference(a: Any, b: Any) -> Any:
+    return a - b
+
+
+@cache
+def _kinks(expression: sp.Expr) -> tuple[float, ...]:
+    """The points where a function that is defined by cases changes its case."""
+    edges: list = []
+    for extreme in expression.atoms(sp.Max, sp.Min):
+        edges += [_difference(a, b) for a, b in combinations(extreme.args, 2)]
+    edges += [e.args[0] for e in expression.atoms(sp.Abs, sp.sign, sp.Heaviside)]
+    for pieces in expression.atoms(sp.Piecewise):
+        relations = pieces.atoms(sp.core.relational.Relational)
+        edges += [_difference(relation.lhs, relation.rhs) for relation in relations]
+    return tuple(root for edge in edges if edge.free_symbols == {X} for root in _real_roots(edge))
 
 
 @cache

@@ -8,6 +8,14 @@ import sympy as sp
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
 
 
+def variance_of(q: Number) -> np.ndarray:
+    """Variances as floats; raises ValueError for a negative one."""
+    q = np.asarray(q, float)[()]
+    if np.any(q < 0):
+        raise ValueError(f"a variance q must be at least 0, got {np.min(q)}")
+    return q
+
+
 def ray_gap(q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
     """The smallest gap that variances q1, q2 allow: (sqrt(q1) - sqrt(q2))^2 / 2, at c = 1."""
     total = np.sqrt(q1) + np.sqrt(q2)
@@ -23,7 +31,7 @@ def deficit(q1: np.ndarray, q2: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     """Values of the kernel symbols, and of the deficit 1 - c."""
-    q1, q2 = np.asarray(q1, float), np.asarray(q2, float)
+    q1, q2 = variance_of(q1), variance_of(q2)
     if c is not None and np.any(np.abs(c) > 1):
         raise ValueError(f"a correlation lies in [-1, 1]; got {np.max(np.abs(c))}")
     missing = 1.0 - np.asarray(c, float) if gap is None else deficit(q1, q2, gap)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
+from math import isfinite
 
 import sympy as sp
 
@@ -153,7 +154,7 @@ def get(activation: "str | Activation", **parameters: Number) -> Activation:
     """
     if isinstance(activation, Activation):
         return activation
-    match = re.fullmatch(r"(\w+)(?:\(([-+.\d/e]+)\))?", str(activation))
+    match = re.fullmatch(r"(\w+)(?:\((.*)\))?", str(activation))
     name = match[1] if match else str(activation)
     if name not in ACTIVATIONS:
         near = get_close_matches(name, ACTIVATIONS, n=1)
@@ -163,11 +164,23 @@ def get(activation: "str | Activation", **parameters: Number) -> Activation:
             "or build one with varprop.custom_activation(name, sympy_expression, kinks)"
         )
     factory = ACTIVATIONS[name]
-    if match and match[2]:
-        parameters = {"a": float(sp.Rational(match[2])), **parameters}
     accepted = inspect.signature(factory).parameters
+    takes = ", ".join(accepted) or "no parameter"
+    if match and match[2] is not None:
+        if not accepted:
+            raise ValueError(f"{name} takes no parameter; got {activation!r}: write {name!r}")
+        parameters = {"a": _number(match[2], name), **parameters}
     unknown = [key for key in parameters if key not in accepted]
     if unknown:
-        takes = ", ".join(accepted) or "no parameter"
         raise ValueError(f"{name} takes {takes}; got {', '.join(unknown)}")
     return factory(**parameters)
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        value = float(sp.Rational(text))
+    except (TypeError, ValueError, OverflowError):
+        value = float("nan")
+    if not isfinite(value):
+        raise ValueError(f"the parameter of {name} must be a number, got {text!r}: {name}(0.2)")
+    return value

@@ -1,7 +1,8 @@
 """Verdicts: theory against measurement."""
 
+from varprop.comparison.decide import margin_p_value
 from varprop.comparison.judge import compare
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.verify import draws_for, verify
 
-__all__ = ["Judged", "Report", "compare", "draws_for", "verify"]
+__all__ = ["Judged", "Report", "compare", "draws_for", "margin_p_value", "verify"]

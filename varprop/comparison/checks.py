@@ -16,11 +16,7 @@ def check_comparable(theory: Prediction, sample: Sample) -> None:
             "compare takes the result of predict, then that of simulate; got "
             f"{type(theory).__name__} and {type(sample).__name__}"
         )
-    if theory.symbolic:
-        raise ValueError(
-            "compare needs numbers, and this prediction has SymPy symbols; "
-            "predict a network with numeric widths and variances"
-        )
+    check_numeric(theory)
     ours, theirs = _shape(theory.network), _shape(sample.network)
     if ours != theirs:
         raise ValueError(
@@ -29,6 +25,15 @@ def check_comparable(theory: Prediction, sample: Sample) -> None:
         )
     _check_inputs(theory, sample)
     _check_finite(sample)
+
+
+def check_numeric(theory: Prediction) -> None:
+    """Raises ValueError for formulas."""
+    if theory.symbolic:
+        raise ValueError(
+            "compare needs numbers, and this prediction has SymPy symbols; "
+            "predict a network with numeric widths and variances"
+        )
 
 
 def check_rates(margin: float, error_rate: float, false_pass: float, scope: str) -> None:

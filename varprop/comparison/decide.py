@@ -21,7 +21,10 @@ from varprop.stats import (
 Test = SharpTest | StudentizedTest
 Array = np.ndarray
 
-NOTHING = "zero in every draw, so nothing was tested: draw more, or widen the network"
+NOTHING = (
+    "zero in every draw, so nothing was tested: give an input that is not zero, or a bias; "
+    "if layers died, draw more or widen the network"
+)
 
 
 def judge_steps(

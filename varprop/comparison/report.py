@@ -33,7 +33,7 @@ class Judged(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Report(Result):
     """`verdict`, and the rows behind it; `worst` is the row that decided."""
 

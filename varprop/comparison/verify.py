@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from varprop.activations import Activation
+from varprop.comparison.checks import check_numeric, check_rates
 from varprop.comparison.judge import compare
 from varprop.comparison.report import Report
 from varprop.layers import Dense, Elementwise
@@ -35,7 +36,9 @@ def verify(
 
     See `compare` for margin and error rates, `simulate` for the engines.
     """
+    check_rates(margin, error_rate, false_pass, "steps")
     theory = predict(network, inputs)
+    check_numeric(theory)
     if draws is None:
         draws = draws_for(network, margin, false_pass, theory=theory)
     sample = simulate(

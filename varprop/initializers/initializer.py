@@ -73,6 +73,11 @@ def get(initializer: "str | Initializer") -> Initializer:
     """Return an initializer as it is, or the one of this name with its default arguments."""
     if isinstance(initializer, Initializer):
         return initializer
+    if not isinstance(initializer, str):
+        raise ValueError(
+            f"an initializer or its name is needed, got {initializer!r}: "
+            "make one with varprop.init, such as varprop.init.normal(std=0.1)"
+        )
     make = choose("initializer", initializer, INITIALIZERS)
     try:
         return make()

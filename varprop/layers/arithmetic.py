@@ -66,8 +66,11 @@ class Scale(Layer):
     kind = "scale"
 
     def __post_init__(self) -> None:
-        if not is_symbolic(self.factor) and not np.isfinite(self.factor):
-            raise ValueError(f"a scale factor must be finite, got {self.factor}")
+        number = isinstance(self.factor, (int, float, np.number)) and np.isfinite(self.factor)
+        if not number and not is_symbolic(self.factor):
+            raise ValueError(
+                f"a scale factor must be a finite number or a SymPy expression, got {self.factor!r}"
+            )
 
     @property
     def arguments(self) -> tuple:

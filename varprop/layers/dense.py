@@ -8,11 +8,14 @@ import numpy as np
 import sympy as sp
 import torch
 
+from varprop import initializers
 from varprop.gaussian import is_symbolic
 from varprop.initializers import Initializer
 from varprop.laws import Law
 from varprop.layers.base import Layer, Parameters
-from varprop.moments import EXACT, WIDE, Gradients, Moments, Tangents
+from varprop.moments import APPROXIMATE, EXACT, WIDE, Gradients, Moments, Regime, Tangents
+
+NEVER_DEAD = 53  # units at which 2^-n is below the precision of floats
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         for name, width in (("fan_in", self.fan_in), ("fan_out", self.fan_out)):
             check_width(name, width)
+        for name in ("weights", "bias"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, initializers.get(given))
 
     @property
     def arguments(self) -> tuple:
@@ -95,11 +102,25 @@ class Dense(Layer):
             gaussian=EXACT if normal and x.fixed else WIDE,
             symmetric=all(law.symmetric for law in laws),
             fixed=False,
-            atomless=x.atomless or any(law.atomless for law in laws),
+            atomless=self._atomless(x),
             sources=frozenset({name}),
             ancestors=x.ancestors | {name},
             source=None,
         )
+
+    def _atomless(self, x: Moments) -> Regime:
+        """How true P(z = 0) = 0 is: weights of few values on given numbers break it.
+
+        A ReLU layer of n units is dead with probability 2^-n, and then z = 0 without a bias.
+        """
+        if self.bias_law is not None and self.bias_law.atomless:
+            return EXACT
+        level = x.atomless
+        if level is APPROXIMATE and self.weight_law.atomless:
+            given = not x.symbolic and x.fixed and bool(np.all(x.diagonal > 0))
+            level = EXACT if given else WIDE
+        many = not is_number(self.fan_in) or self.fan_in >= NEVER_DEAD
+        return EXACT if level is WIDE and many else level
 
     def gradients(
         self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
@@ -145,6 +166,10 @@ def _moment(initializer: Initializer, name: str, fan_in: Any, fan_out: Any) -> A
     value = sp.sympify(law.moment(2) if value is None else value)
     symbolic = is_symbolic(fan_in, fan_out) or not value.is_number
     return value if symbolic else float(value)
+
+
+def is_number(width: Any) -> bool:
+    return not isinstance(width, sp.Expr) or bool(width.is_number)
 
 
 def check_width(name: str, width: Any) -> None:

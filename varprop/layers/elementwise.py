@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 from torch.nn import functional
 
-from varprop.activations import Activation, X, custom, identity
+from varprop.activations import Activation, X, custom, get, identity
 from varprop.layers.base import Layer, Parameters
 from varprop.moments import (
     APPROXIMATE,
@@ -33,10 +33,13 @@ class Elementwise(Layer):
     g = dL/dx, h = dL/dz, y the tangent of z and s = phi'(z) y that of x. The second moment is exact
     at any width for positively homogeneous phi of symmetric z, the others for exactly Gaussian z;
     the backward rule takes g to be independent of z, which is exact where the factor is and z has
-    no atom at the kink (weights of two values on integer inputs have one).
+    no atom at the kink (weights of two values on integer inputs have one, narrow ReLU layers too).
     """
 
     activation: Activation
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activation", get(self.activation))
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -67,6 +70,7 @@ class Elementwise(Layer):
             cross_regime=max(normal, law.cross_regime),
             sources=z.sources,
             ancestors=z.ancestors,
+            atomless=max(z.atomless, WIDE) if _vanishes(phi) else z.atomless,
             source=Source(phi, law),
             notes=z.notes,
         )
@@ -82,8 +86,9 @@ class Elementwise(Layer):
         phi = self.activation
         slope = custom(f"{phi}'", phi.derivative, phi.kinks).of(function)
         halved = self.activation.homogeneous and z.symmetric and not closed
-        note = closed if z.atomless or not halved else f"{phi}'(0) counts: z = 0 is an atom"
-        exact = halved and z.atomless
+        atom = halved and z.atomless is APPROXIMATE
+        note = f"{phi}'(0) counts: z = 0 is an atom" if atom else closed
+        exact = halved and z.atomless is EXACT
         factor, base, later = slope, gradient.second, gradient.factor
         if later is not None and later.law is law:
             kinks = tuple(sorted({*later.function.kinks, *slope.kinks}))
@@ -203,6 +208,11 @@ def torch_function(activation: Activation) -> Any:
         if name and hasattr(module, name):
             return getattr(module, name)
     raise ValueError(f"{activation} has no torch function, so it cannot be simulated")
+
+
+def _vanishes(phi: Activation) -> bool:
+    """Whether phi is zero on a half line, as relu is."""
+    return any(phi.expression.subs(X, point) == 0 for point in (-1, 1))
 
 
 def _normality(law: Moments) -> Regime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from varprop.comparison import Report, compare, draws_for
+from varprop.comparison import Report, compare, draws_for, margin_p_value
 from varprop.laws import Law
 from varprop.ledger.claim import Evidence, Experiment, Series, Settings
 from varprop.montecarlo import Sample, simulate
@@ -128,20 +128,35 @@ def values(
         verdicts, words, figures = [], [], {}
         for one in stated:
             column = sample.values(one.node, one.quantity)[:, 0]
-            test = studentized_test(column / one.value, 1.0, 2 * FALSE_PASS)
-            low, high = (float(v) for v in test.interval(2 * FALSE_PASS))
-            verdicts.append(decide_equivalence(low, high, margin))
+            figures[f"{one.node} {one.quantity}"] = float(column.mean())
+            try:
+                verdict, low, high = _against(column / one.value, margin, ERROR_RATE / len(stated))
+            except ValueError as refusal:
+                verdicts.append(Verdict.UNDECIDED)
+                words.append(f"{one.node} {one.quantity}: {refusal}")
+                continue
+            verdicts.append(verdict)
             words.append(
                 f"{one.node} {one.quantity}: stated {one.value:.6g}, measured "
                 f"{column.mean():.6g}, gap in [{low:+.2%}, {high:+.2%}]"
             )
-            figures[f"{one.node} {one.quantity}"] = float(column.mean())
         figures["networks"] = float(sample.draws)
         series = profile(predict(drawn, x), sample, quantity)
         axes = ("layer", quantity.replace("_", " "))
         return Evidence(name, overall(verdicts), "; ".join(words), figures, (series,), axes)
 
     return _named(run, name)
+
+
+def _against(ratio: np.ndarray, margin: float, level: float) -> tuple[Verdict, float, float]:
+    """The verdict on E ratio = 1 within the margin, refuted at `level`, and its interval."""
+    test = studentized_test(ratio, 1.0, 2 * FALSE_PASS)
+    low, high = (float(v) for v in test.interval(2 * FALSE_PASS))
+    verdict = decide_equivalence(low, high, margin)
+    if verdict is Verdict.REFUTED:
+        p_value = margin_p_value(test, ratio - 1, exact=False, margin=margin, level=level)
+        verdict = verdict if p_value <= level else Verdict.UNDECIDED
+    return verdict, low, high
 
 
 def bounded(
@@ -155,16 +170,20 @@ def bounded(
             drawn, draws=count, seed=settings.seed, device=settings.device, progress=False
         )
         column = sample.values(node, quantity)[:, 0]
-        test = studentized_test(column / at_most, 1.0, 2 * FALSE_PASS)
-        low, high = (float(v) for v in test.interval(2 * FALSE_PASS))
         verdict = Verdict.UNDECIDED
-        if low > 0 and float(test.p_value) <= ERROR_RATE:
-            verdict = Verdict.REFUTED
-        elif high < 0:
-            verdict = Verdict.CONFIRMED
+        try:
+            test = studentized_test(column / at_most, 1.0, ERROR_RATE)
+            low, high = (float(v) for v in test.interval(2 * FALSE_PASS))
+            found = f"gap in [{low:+.2%}, {high:+.2%}], {count} networks"
+            if low > 0 and float(test.p_value) <= ERROR_RATE:
+                verdict = Verdict.REFUTED
+            elif high < 0:
+                verdict = Verdict.CONFIRMED
+        except ValueError as refusal:
+            found = str(refusal)
         summary = (
             f"{node} {quantity}: at most {at_most:.6g} stated, measured {column.mean():.6g}, "
-            f"gap in [{low:+.2%}, {high:+.2%}], {count} networks"
+            + found
         )
         figures = {"stated bound": at_most, "measured": float(column.mean())}
         series = profile(predict(drawn), sample, quantity)

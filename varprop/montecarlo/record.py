@@ -11,7 +11,7 @@ import torch
 class Record:
     """Channel averages at one node for R draws and P points: x value, t tangent, g gradient.
 
-    mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) mean(x^4) / mean(x^2)^2;
+    mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) of the channels, centred;
     tangent_mean (R, P) t;  tangent_second (R, P) t^2;  tangent_cross (R, P) x t;
     grad_second (R, P, P) g g'.
     """
@@ -41,8 +41,9 @@ def measure(
     x, t, g = value.double(), tangent.double(), gradient.double()
     n = x.shape[-1]
     a, b, c = (_power(e) for e in exponents)  # each (draws, 1, 1) or a number
-    size = x.square().mean(-1, keepdim=True).sqrt()
-    flat = (x / torch.where(size > 0, size, 1.0)).pow(4).mean(-1)
+    centred = x - x.mean(-1, keepdim=True)
+    size = centred.square().mean(-1, keepdim=True).sqrt()
+    flat = (centred / torch.where(size > 0, size, 1.0)).pow(4).mean(-1)
     tensors = (
         x.mean(-1) * _row(a),
         x @ x.mT / n * a * a,

@@ -11,7 +11,7 @@ import torch
 from varprop.moments import NOTATION
 from varprop.montecarlo import conditional, explicit
 from varprop.montecarlo.record import Record
-from varprop.network import Network
+from varprop.network import Network, check_network
 from varprop.results import Result
 
 DTYPES = {
@@ -34,7 +34,7 @@ class Averaged(NamedTuple):
     standard_error: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample(Result):
     """Measurements of drawn networks: `values(node, quantity)` has one row per network.
 
@@ -63,10 +63,13 @@ class Sample(Result):
         if quantity == "weight_grad_second_moment" and self._has_weights(name):
             x = self.records[self.network[name].inputs[0]]
             return _diagonal(record.grad_second) * _diagonal(x.second)
+        if quantity == "ntk" and name == self.network.output:
+            return self._ntk()
         read: dict[str, Callable[[], np.ndarray]] = {
             "mean": lambda: record.mean,
             "second_moment": lambda: _diagonal(record.second),
             "variance": lambda: _diagonal(record.second) - record.mean**2,
+            "kurtosis": lambda: record.kurtosis,
             "cross_moment": lambda: record.second,
             "correlation": lambda: _correlation(record.second),
             "grad_second_moment": lambda: _diagonal(record.grad_second),
@@ -79,7 +82,19 @@ class Sample(Result):
     def quantities(self, node: str) -> tuple[str, ...]:
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
-        return tuple(q for q in NOTATION if q not in (*pairs, *weights))
+        inner = () if node == self.network.output else ("ntk",)
+        return tuple(q for q in NOTATION if q not in (*pairs, *weights, *inner))
+
+    def _ntk(self) -> np.ndarray:
+        """u' Theta(x, x') u / n_L: sum over dense layers of (g.g') (x.x' + 1 with a bias) / n_L."""
+        sizes = self.network.sizes
+        total = np.zeros_like(self.records[self.network.output].second)
+        for name, layer, inputs in self.network:
+            if layer.parameter_count():
+                bias = layer.parameter_count() > sizes[name] * sizes[inputs[0]]
+                x, g = self.records[inputs[0]].second, self.records[name].grad_second
+                total = total + sizes[name] * g * (sizes[inputs[0]] * x + bias)
+        return total / sizes[self.network.output]
 
     def _has_weights(self, node: str) -> bool:
         return self.network[node].layer.parameter_count() > 0
@@ -92,7 +107,8 @@ class Sample(Result):
                 size = np.where(average == 0, 1.0, np.abs(average))
                 error = (values / size).std(0, ddof=1) * size / self.draws**0.5
                 for index in np.ndindex(average.shape):
-                    if len(index) == 2 and index[0] >= index[1]:
+                    repeated = len(index) == 2 and index[0] >= index[1]
+                    if repeated and not (quantity == "ntk" and index[0] == index[1]):
                         continue
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
@@ -129,12 +145,14 @@ def simulate(
     Raises ValueError for symbolic networks, unfit inputs, an absent device, an engine that is not
     exact for the network.
     """
+    check_network(network)
     if network.symbolic:
         raise ValueError(
             "simulate needs numbers, and this network has SymPy symbols; "
             "build it with numeric widths and variances, or use predict for formulas"
         )
     draws, seed = _whole("draws", draws, least=2), _whole("seed", seed, least=0)
+    chunk = None if chunk is None else _whole("chunk", chunk, least=1)
     place, kind = find_device(device), find_dtype(dtype)
     x = None if inputs is None else network.check_inputs(inputs)
     engine = _engine(engine, network, kind, track_scale)
@@ -157,8 +175,10 @@ def find_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"unknown device {device!r}; use 'auto', 'cpu', 'cuda'") from None
+    except (RuntimeError, TypeError):
+        place = None
+    if place is None or place.type not in ("cpu", "cuda"):
+        raise ValueError(f"unknown device {device!r}; use 'auto', 'cpu', 'cuda'")
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} asked for, but torch finds no CUDA device; use 'cpu'")
     return place
@@ -186,7 +206,7 @@ def _engine(engine: str, network: Network, dtype: torch.dtype, track_scale: bool
 def _chunk(network: Network, chunk: int | None, dtype: torch.dtype) -> int:
     """Blocks of the explicit engine that are held at once."""
     if chunk is not None:
-        return -(-_whole("chunk", chunk, least=1) // explicit.BLOCK)
+        return -(-chunk // explicit.BLOCK)
     size = torch.finfo(dtype).bits // 8 * max(1, network.parameter_count)
     return max(1, CHUNK_BYTES // (size * explicit.BLOCK))
 
@@ -250,6 +270,6 @@ def _diagonal(matrix: np.ndarray) -> np.ndarray:
 
 
 def _correlation(second: np.ndarray) -> np.ndarray:
-    square = _diagonal(second)
+    root = np.sqrt(_diagonal(second))  # a product of squares may leave the range of floats
     with np.errstate(invalid="ignore", divide="ignore"):
-        return second / np.sqrt(square[..., :, None] * square[..., None, :])
+        return second / root[..., :, None] / root[..., None, :]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def plot_quantity(table: "pandas.DataFrame", quantity: str, ax: "Axes | None" = None) -> "Axes":
     """Predicted or measured `quantity` of the first point by node; bands where the table has them.
 
-    Raises ValueError, with the names that there are, for a quantity that is not in the table.
+    Raises ValueError, with the names that there are, for a quantity that is not in the table,
+    and for formulas.
     """
     import matplotlib.pyplot as plt
 
@@ -21,9 +22,14 @@ def plot_quantity(table: "pandas.DataFrame", quantity: str, ax: "Axes | None" = 
         known = ", ".join(sorted(table["quantity"].unique()))
         raise ValueError(f"no {quantity!r} in this result; it has {known}")
     rows = rows.groupby("node", sort=False).head(1)
-    axes = plt.subplots(figsize=(6.75, 3))[1] if ax is None else ax
+    try:
+        value = np.asarray(rows["value"], float)
+    except TypeError:
+        raise ValueError(
+            "formulas with free symbols cannot be plotted; predict a network of numbers"
+        ) from None
     place = range(len(rows))
-    value = np.asarray(rows["value"], float)
+    axes = plt.subplots(figsize=(6.75, 3))[1] if ax is None else ax
     axes.plot(place, value, "o-", markersize=3, label=quantity)
     if {"low", "high"} <= set(rows.columns):
         axes.fill_between(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,11 +40,7 @@ class Result:
         rows = list(self.rows())
         columns = list(rows[0]._fields) if rows else list(COLUMNS)
         ordered = [c for c in COLUMNS if c in columns] + [c for c in columns if c not in COLUMNS]
-        table = pandas.DataFrame(rows, columns=columns).reindex(columns=ordered)
-        for column in ("other", "position"):
-            if column in table:
-                table[column] = table[column].astype("Int64")
-        return table
+        return _typed(pandas.DataFrame(rows, columns=columns).reindex(columns=ordered))
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The rows as JSON text, one object each; also written to `path` where one is given."""
@@ -52,10 +49,25 @@ class Result:
             "summary": str(self),
             "rows": [{k: _plain(v) for k, v in row._asdict().items()} for row in self.rows()],
         }
-        text = json.dumps(document, indent=1, allow_nan=False)
-        if path is not None:
-            Path(path).write_text(text)
-        return text
+        return _written(document, path)
+
+    @staticmethod
+    def from_json(text: str | Path) -> "Saved":
+        """A result saved by `to_json`, from its path or its text, with frame, plot and str.
+
+        Raises ValueError for what is no such document.
+        """
+        content = text.read_text() if isinstance(text, Path) else text
+        try:
+            document = json.loads(content)
+            return Saved(document["kind"], document["summary"], tuple(document["rows"]))
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ValueError(
+                f"not a result saved by to_json ({problem}); pass its text, or a pathlib.Path to it"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
 
     def _repr_html_(self) -> str:
         return f"<p>{self}</p>{self.frame().to_html(index=False, max_rows=30)}"
@@ -67,12 +79,39 @@ class Result:
         return plot_quantity(self.frame(), quantity, ax)
 
 
-def read_rows(text: str | Path) -> "pandas.DataFrame":
-    """The table of a result saved by `to_json` (a path or the text itself)."""
-    import pandas
+@dataclass(frozen=True, repr=False)
+class Saved(Result):
+    """A result read back from JSON: its kind, its one-line summary and its rows."""
 
-    content = text.read_text() if isinstance(text, Path) else text
-    return pandas.DataFrame(json.loads(content)["rows"])
+    kind: str
+    summary: str
+    saved: tuple[dict[str, Any], ...]
+
+    def frame(self) -> "pandas.DataFrame":
+        import pandas
+
+        return _typed(pandas.DataFrame(list(self.saved)))
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        return _written({"kind": self.kind, "summary": self.summary, "rows": self.saved}, path)
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+def _written(document: dict[str, Any], path: str | Path | None) -> str:
+    text = json.dumps(document, indent=1, allow_nan=False)
+    if path is not None:
+        Path(path).write_text(text)
+    return text
+
+
+def _typed(table: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Missing points and positions as missing whole numbers."""
+    for column in ("other", "position"):
+        if column in table:
+            table[column] = table[column].astype("Int64")
+    return table
 
 
 def _plain(value: Any) -> Any:

@@ -10,12 +10,12 @@ import sympy as sp
 from varprop.gaussian import is_symbolic
 from varprop.layers import Dense
 from varprop.moments import EXACT, Gradients, Moments, Regime
-from varprop.network import Network
+from varprop.network import Network, check_network
 from varprop.results import Result, Row
 from varprop.theory.fold import backward, forward
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Prediction(Result):
     """What theory says of each node: `value(node, quantity)`, `regime(node, quantity)`, `frame()`.
 
@@ -63,7 +63,7 @@ class Prediction(Result):
             for quantity, (value, regime) in self._entries(name).items():
                 for index in np.ndindex(value.shape):
                     point, other = index[0], index[1] if len(index) == 2 else None
-                    if other is None or point < other:
+                    if other is None or point < other or (point == other and quantity == "ntk"):
                         yield Row(name, quantity, point, other, value[index], str(regime))
 
     def __str__(self) -> str:
@@ -94,6 +94,13 @@ class Prediction(Result):
             ),
             "grad_second_moment": (gradient.diagonal, gradient.regime),
         }
+        if (fourth := kurtosis(law)) is not None:
+            entries["kurtosis"] = (
+                fourth,
+                max(Regime.WIDE if law.gaussian is None else law.gaussian, mean_too),
+            )
+        if node == self.network.output:
+            entries["ntk"] = self._ntk()
         layer = self.network[node].layer
         if isinstance(layer, Dense):
             x = self.moments[self.network[node].inputs[0]]
@@ -108,6 +115,23 @@ class Prediction(Result):
             entries["grad_cross_moment"] = (gradient.second, gradient.cross_regime)
         return entries
 
+    def _ntk(self) -> tuple[np.ndarray, Regime]:
+        """Theta = (1/n_L) sum over dense layers of fan_out E g g' (fan_in E x x' + 1 with a bias).
+
+        The standard parametrisation: every weight and bias is a parameter of rate one.
+        """
+        total, regime = 0 * self.moments[self.network.output].second, EXACT
+        for name, layer, inputs in self.network:
+            if isinstance(layer, Dense):
+                x, g = self.moments[inputs[0]], self.gradients[name]
+                inner = layer.fan_in * x.second + (1 if layer.bias is not None else 0)
+                total = total + layer.fan_out * g.second * inner
+                worst = max(g.regime, x.second_regime)
+                if self.points > 1:
+                    worst = max(worst, g.cross_regime, x.cross_regime)
+                regime = max(regime, worst)
+        return total / self.network.sizes[self.network.output], regime
+
 
 def predict(network: Network, inputs: Any = None) -> Prediction:
     """The theory of a network for `inputs`.
@@ -117,6 +141,7 @@ def predict(network: Network, inputs: Any = None) -> Prediction:
 
     Raises ValueError for inputs that do not fit, and for layers without a rule.
     """
+    check_network(network)
     start = input_law(network, inputs)
     laws = forward(network, {network.input: start})
     return Prediction(network, laws, backward(network, laws))
@@ -129,8 +154,29 @@ def input_law(network: Network, inputs: Any) -> Moments:
     if inputs is None:
         return Moments.unit(second=sp.Integer(1) if network.symbolic else 1.0)
     if is_symbolic(inputs) and not isinstance(inputs, np.ndarray):
+        if inputs.is_negative:
+            raise ValueError(f"x.x/n cannot be negative, got {inputs}; declare it positive")
         return Moments.unit(second=inputs)
     return Moments.of_data(network.check_inputs(inputs))
+
+
+def kurtosis(law: Moments) -> np.ndarray | None:
+    """E (x - E x)^4 / Var(x)^2 of a Gaussian value, or of a function of one; None for others."""
+    if law.gaussian is not None:
+        return 0 * law.diagonal + 3
+    if law.source is None:
+        return None
+    phi, q, mean = law.source.function, law.source.law.diagonal, law.mean
+    if law.symbolic:
+        return None if np.any(mean) else phi.fourth_moment(q) / law.diagonal**2
+    if not np.any(mean):
+        central = phi.fourth_moment(q)
+    else:
+        pairs = zip(mean, q, strict=True)
+        central = np.array([phi.moment(lambda _, v, __, m=m: (v - m) ** 4, s) for m, s in pairs])
+    with np.errstate(invalid="ignore", divide="ignore"):  # nan for a value that is constant
+        variance = law.diagonal - mean**2
+        return central / variance / variance
 
 
 def correlation(law: Moments) -> np.ndarray:
@@ -140,7 +186,7 @@ def correlation(law: Moments) -> np.ndarray:
         root = np.frompyfunc(sp.sqrt, 1, 1)(square[..., :, None] * square[..., None, :])
         return law.second / root
     root = np.sqrt(square)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         return law.second / root[..., :, None] / root[..., None, :]
 
 

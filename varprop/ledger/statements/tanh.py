@@ -110,7 +110,7 @@ CLAIMS = (
                 "20 layers of 256",
                 mlp(256, 20, activation="tanh", weights=xavier_normal()),
                 [Stated("tanh_20", "second_moment", 1.0)],
-                draws=512,
+                draws=1536,
             ),
         ),
     ),
