@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from varprop.activations import custom, identity
+from varprop.activations import custom
 from varprop.gaussian import is_symbolic
 from varprop.layers.base import Layer, Parameters
 from varprop.layers.dense import check_width
@@ -81,11 +81,9 @@ class Scale(Layer):
 
     def moments(self, name: str, *inputs: Moments) -> Moments:
         (x,) = inputs
-        source = x.source
+        source = as_source(x)
         if source is not None:
             source = Source(source.function.times(self.factor), source.law)
-        elif x.gaussian is not None:
-            source = Source(identity().times(self.factor), x)
         square = self.factor**2
         return replace(
             x,
