@@ -104,6 +104,18 @@ def test_moments_are_the_integrals(phi, name):
     assert getattr(phi, name)(0.6) == pytest.approx(truth[1], rel=1e-10, abs=1e-14)
 
 
+@every_activation
+def test_the_slope_of_the_second_moment_has_no_derivative_in_its_reference(phi):
+    """d E phi^2 / dq = E phi^2 (Z^2 - 1) / (2 q), by differentiating the density; mpmath."""
+    for q in VARIANCES:
+        integrand = phi.expression**2 * (X**2 / q - 1) / (2 * q)
+        truth = mpmath_mean(integrand, q, phi.kinks)
+        assert phi.second_moment_slope(q) == pytest.approx(truth, rel=1e-10, abs=1e-14)
+        assert without_formulas(phi).second_moment_slope(q) == pytest.approx(truth, rel=1e-10)
+        slope = phi.derivative_second_moment(q)
+        assert phi.curvature(q) == pytest.approx(truth - slope, rel=1e-8, abs=1e-13)
+
+
 def closed_forms() -> list[tuple[str, str]]:
     return [(label, formula) for label, phi in TABLE.items() for formula in phi.formulas]
 

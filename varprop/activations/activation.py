@@ -5,6 +5,7 @@ For pre-activations z, z' ~ N(0, [[q1, C], [C, q2]]), C = c sqrt(q1 q2):
     mean(q)                       E phi(z)
     second_moment(q)              E phi(z)^2          fourth_moment(q)   E phi(z)^4
     derivative_second_moment(q)   E phi'(z)^2
+    second_moment_slope(q)        d E phi(z)^2 / dq      curvature(q)   E phi(z) phi''(z)
     kernel(q1, q2, c)             E phi(z) phi(z')
     derivative_kernel(q1, q2, c)  E phi'(z) phi'(z')
 
@@ -124,6 +125,17 @@ class Activation:
     def derivative_mean(self, q: Number) -> Number:
         """E phi'(z), z ~ N(0, q); by Stein's lemma E z phi(z) = q E phi'(z)."""
         return self._moment("derivative_mean", self.derivative, q)
+
+    def second_moment_slope(self, q: Number) -> Number:
+        """d E phi(z)^2 / dq = E phi'(z)^2 + E phi(z) phi''(z) = E z phi(z) phi'(z) / q, q > 0."""
+        formula = self.formulas.get("second_moment", self._at_one("kernel"))
+        if formula is not None:
+            return gaussian.evaluate(sp.diff(formula, Q), {Q: q})
+        return self._moment("second_moment_slope", X * self.expression * self.derivative, q) / q
+
+    def curvature(self, q: Number) -> Number:
+        """E phi(z) phi''(z), q > 0, with the jumps of phi' at kinks counted in phi''."""
+        return self.second_moment_slope(q) - self.derivative_second_moment(q)
 
     def moment(
         self, integrand: Callable[..., np.ndarray], q: Number, degree: int | None = None
