@@ -24,7 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(derivation.text())
         else:
             return _verify_all(names)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        why = f"--latex {options.latex}: cannot write there ({error.strerror})"
+        print(why, file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     except DerivationError as error:

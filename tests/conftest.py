@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import torch
 
@@ -75,3 +77,41 @@ def generator(seed: int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def bent_relu() -> Callable:
+    """Makes `Elementwise.apply` with a backward pass of relu that is `factor` times too large."""
+    import torch
+
+    from varprop.layers import Elementwise
+
+    plain = Elementwise.apply
+
+    def make(factor: float) -> Callable:
+        class Bent(torch.autograd.Function):
+            @staticmethod
+            def forward(z):
+                return torch.relu(z)
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                ctx.save_for_backward(inputs[0])
+                ctx.save_for_forward(inputs[0])
+
+            @staticmethod
+            def backward(ctx, g):
+                return factor * g * (ctx.saved_tensors[0] > 0)
+
+            @staticmethod
+            def jvp(ctx, t):
+                return t * (ctx.saved_tensors[0] > 0)
+
+        def apply(self, parameters, *values, unit=1.0):
+            if self.kind == "relu":
+                return Bent.apply(values[0])
+            return plain(self, parameters, *values, unit=unit)
+
+        return apply
+
+    return make

@@ -229,7 +229,8 @@ def _check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as problem:
-        raise ValueError(f"--out {folder}: cannot write there ({problem.strerror})") from None
+        why = "it is a file, and a folder is needed" if folder.is_file() else problem.strerror
+        raise ValueError(f"--out {folder}: cannot write there ({why})") from None
     for name in FILES:
         if (folder / name).is_dir():
             raise ValueError(f"--out {folder}: {name} is a folder there; remove it")

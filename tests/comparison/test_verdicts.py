@@ -7,10 +7,11 @@ import pytest
 
 import varprop as vp
 from varprop.activations import get as activation
+from varprop.comparison.decide import draws_to_decide
 from varprop.initializers import kaiming_normal, normal, variance_scaling
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.network import Graph
-from varprop.stats import Verdict
+from varprop.stats import Verdict, locate
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -26,6 +27,30 @@ def test_few_draws_decide_nothing_and_many_confirm(seed):
     assert vp.compare(theory, vp.simulate(network, draws=4000, seed=seed), margin=1e-3).verdict is (
         UNDECIDED
     )
+
+
+def test_an_undecided_report_says_the_draws_that_would_decide(seed):
+    network = vp.mlp(64, 2)
+    report = vp.compare(
+        vp.predict(network), vp.simulate(network, draws=300, seed=seed), margin=0.02
+    )
+    assert report.verdict is UNDECIDED and report.needed > 300
+    assert str(report).endswith(f"about {report.needed} networks would decide")
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.01, -0.03, 0.08])
+def test_the_draws_that_would_decide_clear_the_margin(gap):
+    """A half-width h at 100 draws is h sqrt(100/R) at R."""
+    margin, half = 0.05, 0.06
+    needed = draws_to_decide(gap, gap - half, gap + half, margin, 100)
+
+    def place(draws):
+        width = half * (100 / draws) ** 0.5
+        return locate(gap - width, gap + width, margin)
+
+    assert place(needed + 1) == ("inside" if abs(gap) < margin else "outside")
+    assert place(needed - 2) == "open"
+    assert draws_to_decide(0.05, -0.01, 0.11, margin, 100) is None
 
 
 def test_a_studentized_step_asks_for_more_draws(seed):

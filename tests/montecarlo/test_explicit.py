@@ -167,40 +167,12 @@ def test_it_is_a_sequential_of_torch(seed, rng):
 
 
 @pytest.mark.parametrize("fault", ["slope", "bias", "scale", "tangent"])
-def test_the_twin_finds_a_wrong_engine(fault, seed, rng, monkeypatch):
+def test_the_twin_finds_a_wrong_engine(fault, seed, rng, monkeypatch, bent_relu):
     network = branched()
     inputs = rng.standard_normal((2, 8))
     apply, scale = Dense.apply, Scale.apply
     if fault == "slope":
-
-        class Bent(torch.autograd.Function):
-            generate_vmap_rule = True
-
-            @staticmethod
-            def forward(z):
-                return torch.relu(z)
-
-            @staticmethod
-            def setup_context(ctx, inputs, output):
-                ctx.save_for_backward(inputs[0])
-                ctx.save_for_forward(inputs[0])
-
-            @staticmethod
-            def backward(ctx, g):
-                return 1.001 * g * (ctx.saved_tensors[0] > 0)
-
-            @staticmethod
-            def jvp(ctx, t):
-                return t * (ctx.saved_tensors[0] > 0)
-
-        plain_apply = Elementwise.apply
-        monkeypatch.setattr(
-            Elementwise,
-            "apply",
-            lambda self, p, *v, unit=1.0: (
-                Bent.apply(v[0]) if self.kind == "relu" else plain_apply(self, p, *v, unit=unit)
-            ),
-        )
+        monkeypatch.setattr(Elementwise, "apply", bent_relu(1.001))
     elif fault == "bias":
         monkeypatch.setattr(Dense, "apply", lambda self, p, *v, unit=1.0: apply(self, p[:1], *v))
     elif fault == "scale":

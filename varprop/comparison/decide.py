@@ -1,7 +1,7 @@
 """From residuals to rows: one test per step, Holm over all of them."""
 
 from collections.abc import Sequence
-from math import inf
+from math import ceil, inf
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from varprop.stats import (
 Test = SharpTest | StudentizedTest
 Array = np.ndarray
 
+MOST_GROWTH = 1e4  # of the draws, beyond which "draw more" is no advice
 NOTHING = (
     "zero in every draw, so nothing was tested: give an input that is not zero, or a bias; "
     "if layers died, draw more or widen the network"
@@ -109,7 +110,22 @@ def _row(
     verdict = decide_exact(p, low, high, margin, error_rate)
     kind = "drift" if step.terms > 1 else "exact" if isinstance(test, SharpTest) else "t"
     gap = float(test.estimate) / step.terms
-    return Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
+    row = Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
+    if verdict is Verdict.UNDECIDED:
+        return row._replace(needed=draws_to_decide(gap, low, high, margin, len(step.residual)))
+    return row
+
+
+def draws_to_decide(gap: float, low: float, high: float, margin: float, draws: int) -> int | None:
+    """Draws at which the interval, narrower by 1/sqrt(draws), clears the margin on either side.
+
+    None where the gap lies so near the margin that no affordable number would decide.
+    """
+    room = abs(margin - abs(gap))
+    half = max(high - gap, gap - low)
+    if room * MOST_GROWTH**0.5 < half:
+        return None
+    return ceil(draws * max(1.0, half / room) ** 2)
 
 
 def _where(step: Step) -> tuple[str, str, int, int | None]:

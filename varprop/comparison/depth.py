@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from varprop.comparison.decide import margin_p_value
+from varprop.comparison.decide import draws_to_decide, margin_p_value
 from varprop.comparison.report import Judged
 from varprop.moments import EXACT
 from varprop.montecarlo import Sample
@@ -39,8 +39,10 @@ def judge_depth(
     ]
     adjusted = holm(p_values, error_rate).adjusted
     return [
-        _row(row, test, float(p), margin, error_rate, false_pass, sound and not exact)
-        for (row, _, exact), test, p in zip(claims, tests, adjusted, strict=True)
+        _row(
+            row, test, float(p), margin, error_rate, false_pass, sound and not exact, len(residual)
+        )
+        for (row, residual, exact), test, p in zip(claims, tests, adjusted, strict=True)
     ]
 
 
@@ -87,6 +89,7 @@ def _row(
     error_rate: float,
     false_pass: float,
     coarse: bool,
+    draws: int,
 ) -> Judged:
     if isinstance(test, str):
         return row._replace(note=test)
@@ -95,4 +98,7 @@ def _row(
     if coarse and verdict is not Verdict.CONFIRMED and locate(low, high, margin) == "outside":
         verdict, note = Verdict.UNDECIDED, COARSE
     gap = float(test.estimate)
-    return row._replace(verdict=verdict, gap=gap, low=low, high=high, p_value=p, note=note)
+    open_ = verdict is Verdict.UNDECIDED and not note
+    needed = draws_to_decide(gap, low, high, margin, draws) if open_ else None
+    found = {"verdict": verdict, "gap": gap, "low": low, "high": high, "p_value": p}
+    return row._replace(**found, note=note, needed=needed)

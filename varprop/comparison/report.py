@@ -14,7 +14,8 @@ class Judged(NamedTuple):
 
     `low`, `high` bound the gap; `p_value` is adjusted for the number of tests; `test` says how it
     was decided: "exact" and "t" are steps from the layer below, "drift" their sum over the depth
-    (gap per layer), "depth" the prediction itself, "identity" a check without error.
+    (gap per layer), "depth" the prediction itself, "identity" a check without error. `needed`:
+    the networks that would decide an undecided row, if its gap stays what it is.
     """
 
     node: str
@@ -31,6 +32,7 @@ class Judged(NamedTuple):
     high: float = nan
     p_value: float = 1.0
     note: str = ""
+    needed: int | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -44,6 +46,13 @@ class Report(Result):
     draws: int
     engine: str
     seed: int
+
+    @property
+    def needed(self) -> int | None:
+        """The networks that would decide every undecided row; None where no number would."""
+        wanted = [row.needed for row in self.judged if row.verdict is Verdict.UNDECIDED]
+        known = [n for n in wanted if n is not None]
+        return max(known) if known and len(known) == len(wanted) else None
 
     def rows(self) -> Iterator[Judged]:
         return iter(self.judged)
@@ -61,6 +70,8 @@ class Report(Result):
         row = self.worst
         where = row.quantity + ("" if row.other is None else f"[{row.point},{row.other}]")
         note = f"; {row.note}" if row.note else ""
+        if self.verdict is Verdict.UNDECIDED and self.needed is not None:
+            note += f"; about {self.needed} networks would decide"
         gap = f"gap {row.gap:+.2%} in [{row.low:+.2%}, {row.high:+.2%}]"
         return (
             f"{self.verdict}: worst {row.node} {where}, {'not tested' if isnan(row.gap) else gap}, "

@@ -4,7 +4,7 @@ In every signature `level` and `error_rate` are error rates (0.05, 1e-6), never 
 """
 
 from varprop.stats.design import draws_needed, draws_to_certify, smallest_detectable
-from varprop.stats.equivalence import Place, equivalence, locate
+from varprop.stats.equivalence import Place, locate
 from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, moment_test
 from varprop.stats.multiplicity import holm
 from varprop.stats.pearson import quantile, tails
@@ -33,7 +33,6 @@ __all__ = [
     "draws_needed",
     "draws_to_certify",
     "drift",
-    "equivalence",
     "holm",
     "kurtosis_test",
     "locate",

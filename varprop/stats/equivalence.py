@@ -6,9 +6,7 @@ Both one-sided tests reject at `level` exactly when the (1 - 2 level) interval l
 
 from typing import Literal
 
-from scipy import special
-
-from varprop.stats._checks import error_rate, finite, positive
+from varprop.stats._checks import positive
 
 Place = Literal["inside", "outside", "open"]
 
@@ -21,18 +19,3 @@ def locate(low: float, high: float, margin: float) -> Place:
     if -margin < low and high < margin:
         return "inside"
     return "outside" if low >= margin or high <= -margin else "open"
-
-
-def equivalence(
-    estimate: float, standard_error: float, margin: float, level: float = 0.05
-) -> Place:
-    """Place of estimate -+ z(level) standard_error; "inside" is false at most at rate `level`.
-
-    For a `SharpTest` or a `StudentizedTest` use `locate(*test.interval(2 * level), margin)`, whose
-    interval knows the skewness.
-    """
-    finite("estimate", estimate)
-    half = -float(special.ndtri(error_rate("level", level))) * positive(
-        "standard_error", standard_error
-    )
-    return locate(estimate - half, estimate + half, margin)

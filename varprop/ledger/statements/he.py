@@ -1,6 +1,8 @@
 """He et al. (2015): rectified networks, and the folklore about their initialization."""
 
-from varprop.activations import Activation
+from itertools import pairwise
+
+from varprop.activations import Activation, get
 from varprop.builders import mlp, residual
 from varprop.initializers import (
     Initializer,
@@ -12,9 +14,10 @@ from varprop.initializers import (
     uniform,
     xavier_normal,
 )
+from varprop.layers import Dense, Elementwise
 from varprop.ledger.claim import Claim
 from varprop.ledger.experiments import Stated, digits, networks, values
-from varprop.network import Network
+from varprop.network import Graph, Network
 from varprop.stats import Verdict
 
 WIDTH, DEPTH = 64, 10
@@ -34,7 +37,19 @@ def variance(value: float, activation: str | Activation = "relu", depth: int = D
     return square(normal(variance=value), activation, depth)
 
 
+def taper() -> Network:
+    """The tapering network with Var(w_l) = 2/n_out, each variance as a number."""
+    graph = Graph(TAPER[0])
+    x = graph.input
+    for fan_in, fan_out in pairwise(TAPER):
+        if x != graph.input:
+            x = graph.add(Elementwise(get("relu")), x)
+        x = graph.add(Dense(fan_in, fan_out, normal(variance=2 / fan_out)), x)
+    return graph.network()
+
+
 HE_BOUND = (6 / WIDTH) ** 0.5
+UNCHANGED = Stated("relu_3", "second_moment", 1.0)
 
 CLAIMS = (
     Claim(
@@ -72,8 +87,8 @@ CLAIMS = (
                 square(kaiming_uniform(nonlinearity="relu")),
                 inputs=digits,
             ),
-            networks("Rademacher weights", square(rademacher(2)), square(rademacher(2))),
-            networks("Laplace weights", square(laplace(2)), square(laplace(2))),
+            values("Rademacher weights", square(rademacher(2), depth=3), [UNCHANGED], draws=2560),
+            values("Laplace weights", square(laplace(2), depth=3), [UNCHANGED], draws=2560),
         ),
     ),
     Claim(
@@ -113,7 +128,7 @@ CLAIMS = (
             ),
             networks(
                 "digits",
-                mlp(widths=TAPER, weights=kaiming_normal(mode="fan_out")),
+                taper(),
                 mlp(widths=TAPER, weights=kaiming_normal(mode="fan_out")),
                 inputs=digits,
             ),
