@@ -56,6 +56,15 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"session seed: {config.getoption('--seed')} (change it with --seed N)"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _shapes() -> None:
+    """Check the shapes of every state that the suite builds."""
+    from tests.shapes import CONTRACTS, guard
+
+    for cls, contract in CONTRACTS.items():
+        guard(cls, contract)
+
+
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """A 32-bit seed that depends on the test's node id and the session seed only."""

@@ -219,7 +219,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run(verify, tmp_p
     (tmp_path / "ledger.html").mkdir()
     (tmp_path / "file").touch()
     for folder, why in [
-        ("file", "--out file: cannot write there (File exists)"),
+        ("file", "--out file: cannot write there (it is a file, and a folder is needed)"),
         ("file/sub", "--out file/sub: cannot write there (Not a directory)"),
         (".", "--out .: ledger.html is a folder there; remove it"),
     ]:
