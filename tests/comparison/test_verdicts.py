@@ -53,6 +53,29 @@ def test_the_draws_that_would_decide_clear_the_margin(gap):
     assert draws_to_decide(0.05, -0.01, 0.11, margin, 100) is None
 
 
+def sums_of_one_source(skip):
+    """x -> z + skip tanh(z), z = W x: one function of one Gaussian law, forward and backward."""
+    graph = Graph(32)
+    x = graph.input
+    for _ in range(2):
+        z = graph.add(Dense(32, 32, normal(variance=1.2 / 32)), x)
+        branch = graph.add(Scale(skip), graph.add(Elementwise(activation("tanh")), z))
+        x = graph.add(Add(), z, branch)
+    graph.add(Dense(32, 32, normal(variance=1 / 32)), x)
+    return graph.network()
+
+
+def test_a_sum_of_functions_of_one_source_is_judged_backward_too(seed):
+    network = sums_of_one_source(1.0)
+    sample = vp.simulate(network, draws=4000, seed=seed)
+    report = vp.compare(vp.predict(network), sample, margin=0.1)
+    judged = {row.node for row in report.rows() if row.quantity == "grad_second_moment"}
+    assert report.verdict is CONFIRMED and {"add_1", "add_2"} <= judged
+    wrong = vp.predict(sums_of_one_source(0.9))
+    refuted = {r.node for r in vp.compare(wrong, sample).rows() if r.verdict is REFUTED}
+    assert "add_1" in refuted
+
+
 def test_a_studentized_step_asks_for_more_draws(seed):
     network = vp.mlp(64, 2, weights="kaiming_uniform")
     report = vp.compare(vp.predict(network), vp.simulate(network, draws=50, seed=seed))

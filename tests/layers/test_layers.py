@@ -360,6 +360,9 @@ def test_messages():
     zero = Tangents(np.zeros(1), np.zeros(1), np.zeros(1))
     with pytest.raises(ValueError, match="needs the tangent of a Gaussian pre-activation"):
         Elementwise(get("tanh")).tangents((Moments.unit(),), (zero,))
+    dependent = (Moments.unit(), Moments.unit(second=2.0))
+    with pytest.raises(ValueError, match="that depend on the same weights and are not functions"):
+        Add().tangents(dependent, (zero, zero))
 
 
 def test_symbolic_variances_stay_exact():

@@ -15,7 +15,7 @@ import numpy as np
 
 from varprop.comparison.cumulants import Cumulants, Pair
 from varprop.comparison.rounding import tolerance
-from varprop.layers import Add, Dense, Elementwise, Layer
+from varprop.layers import Dense, Elementwise, Layer
 from varprop.moments import EXACT, Moments, Tangents
 from varprop.montecarlo import Sample
 from varprop.montecarlo.record import Record
@@ -100,18 +100,20 @@ def after(layer: Layer, before: tuple[Moments, ...], moving: tuple[Tangents, ...
 
     Raises ValueError where the layer has no rule.
     """
-    if not ruled(layer, before):
-        raise ValueError("no tangent rule for a sum of values that depend on the same weights")
     largest = np.max([t.second for t in moving], axis=0)
     size = np.sqrt(np.where(largest > 0, largest, 1.0))
-    unit = (Tangents(t.mean / size, t.second / size / size, t.cross / size) for t in moving)
-    out = layer.tangents(before, tuple(unit))
-    return Tangents(out.mean * size, out.second * size * size, out.cross * size)
+    units: dict[int, tuple[Tangents, Tangents]] = {}  # rules ask whether two bases are the same
 
+    def unit(t: Tangents) -> Tangents:
+        if id(t) not in units:
+            base = None if t.base is None else unit(t.base)
+            scaled = Tangents(t.mean / size, t.second / size / size, t.cross / size, base)
+            units[id(t)] = scaled, t
+        return units[id(t)][0]
 
-def ruled(layer: Layer, before: tuple[Moments, ...]) -> bool:
-    """Whether the tangent rule holds: that of a sum takes its parts to depend on other weights."""
-    return not isinstance(layer, Add) or not before[0].sources & before[1].sources
+    out = layer.tangents(before, tuple(map(unit, moving)))
+    base = next((t for scaled, t in units.values() if scaled is out.base), None)
+    return Tangents(out.mean * size, out.second * size * size, out.cross * size, base)
 
 
 def _mixed(node: Node, laws: Known, above: dict[str, frozenset[str]]) -> bool:

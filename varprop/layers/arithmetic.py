@@ -186,6 +186,11 @@ class Add(Layer):
         joint, base = joint_source(x, y), tangent_base(x, s)
         if joint is not None and base is not None and base is tangent_base(y, t):
             return Elementwise(joint.function).tangents((joint.law,), (base,))
+        if x.sources & y.sources:
+            raise ValueError(
+                "no tangent rule for a sum of values that depend on the same weights and are not "
+                "functions of one Gaussian pre-activation; measure it with varprop.simulate"
+            )
         return Tangents(
             s.mean + t.mean,
             s.second + t.second + 2 * s.mean * t.mean,
