@@ -170,6 +170,17 @@ def test_a_prediction_that_is_not_the_fold_is_refuted(seed):
     assert report.verdict is REFUTED and "not the fold" in report.worst.note
 
 
+def test_a_wrong_gap_is_refuted(seed, rng, monkeypatch):
+    """The gap is no measured quantity, but the second moments that are tested say what it is."""
+    x = rng.standard_normal((2, 32))
+    sample = vp.simulate(he(depth=2), x, draws=64, seed=seed)
+    assert vp.compare(vp.predict(he(depth=2), x), sample).verdict is not REFUTED
+    gap = Activation.gap
+    monkeypatch.setattr(Activation, "gap", lambda *a: 1.001 * gap(*a))
+    report = vp.compare(vp.predict(he(depth=2), x), sample)
+    assert report.verdict is REFUTED and "the gap E (x - x')^2 / 2 is not" in report.worst.note
+
+
 # -- in the engine only -----------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from varprop.comparison.report import Judged
 from varprop.comparison.rounding import PRECISION
 from varprop.layers import Dense
-from varprop.moments import Tangents
+from varprop.moments import Tangents, gap_of
 from varprop.montecarlo import Sample
 from varprop.network import Network
 from varprop.stats import Verdict
@@ -39,6 +39,11 @@ def _not_a_fold(theory: Prediction) -> Iterator[Judged]:
             if _distance(a, b) > ROUNDING:
                 note = "the prediction is not the fold of the rules that were tested"
                 yield _broken(name, quantity, float(np.ravel(a)[0]), float(np.ravel(b)[0]), note)
+        largest = np.abs(ours.second).max(initial=0.0)
+        defect = np.abs(ours.gap - gap_of(ours.second)).max(initial=0.0)
+        if defect > ROUNDING * largest:
+            note = "the gap E (x - x')^2 / 2 is not that of the second moments"
+            yield _broken(name, "second_moment", float(largest), float(largest + defect), note)
 
 
 def _not_adjoint(theory: Prediction) -> Iterator[Judged]:

@@ -32,6 +32,7 @@ class Averaged(NamedTuple):
     other: int | None
     value: float
     standard_error: float
+    position: int | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
