@@ -22,12 +22,15 @@ def mlp(
     bias: str | Initializer | None = None,
     input: Any = None,
     output: Any = "width",
+    tied: bool = False,
 ) -> Network:
     """`depth` blocks x = phi(W x + b) of `width` channels, then a readout of `output` channels.
 
     `output=None` leaves the readout out; by default it has the width. `input` is the input size
     (default: the width). `widths=[n_0, ..., n_out]` spells out every size instead, the last being
     the readout's. Weights and biases are initializers or their names; no bias by default.
+    `tied`: all blocks of one shape use the weights of the first such block, as a recurrent network
+    does over time; this is outside the theory, and `predict` marks it so.
     """
     if (width is None or depth is None) == (widths is None):
         raise ValueError("give either width and depth, or widths=[input, hidden..., output]")
@@ -44,9 +47,12 @@ def mlp(
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
     graph = Graph(first)
     x, size = graph.input, first
+    owners: dict[tuple[Any, Any], str] = {}
     for n in hidden:
-        x = graph.add(Elementwise(phi), graph.add(Dense(size, n, w, b), x))
-        size = n
+        dense = graph.add(Dense(size, n, w, b, owners.get((size, n))), x)
+        if tied:
+            owners.setdefault((size, n), dense)
+        x, size = graph.add(Elementwise(phi), dense), n
     if last is not None:
         graph.add(Dense(size, last, w, b), x)
     return graph.network()

@@ -159,6 +159,11 @@ class Gradients:
         """E g^2 by site, shape (..., S)."""
         return np.diagonal(self.second, axis1=-2, axis2=-1)
 
+    def noted(self, note: str) -> "Gradients":
+        """The same numbers, marked `approximate` because of the step that `note` names."""
+        notes = merge_notes(self.notes, (note,))
+        return replace(self, regime=APPROXIMATE, cross_regime=APPROXIMATE, notes=notes)
+
 
 @dataclass(frozen=True)
 class Tangents:

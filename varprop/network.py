@@ -1,15 +1,15 @@
 """The network: a directed acyclic graph of layers."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from varprop.gaussian import is_symbolic
-from varprop.layers import Input, Layer
+from varprop.layers import Dense, Input, Layer
 
 
 class Node(NamedTuple):
@@ -65,11 +65,33 @@ class Network:
             missing = [name for name in node.inputs if name not in sizes]
             if missing:
                 raise ValueError(f"{node.name} reads {missing[0]!r}, which is not an earlier node")
+            self._check_tie(node, sizes)
             try:
                 sizes[node.name] = node.layer.size(*(sizes[name] for name in node.inputs))
             except ValueError as error:
                 raise ValueError(f"{node.name}: {error}") from None
         return sizes
+
+    def _check_tie(self, node: Node, earlier: Collection[str]) -> None:
+        """Raises ValueError for weights tied to no earlier dense layer of the same description."""
+        if not isinstance(node.layer, Dense) or node.layer.tied is None:
+            return
+        owner = self._by_name.get(node.layer.tied)
+        if owner is None or owner.name not in earlier:
+            raise ValueError(
+                f"{node.name} is tied to {node.layer.tied!r}, which is not an earlier node"
+            )
+        if owner.layer != replace(node.layer, tied=None):
+            raise ValueError(
+                f"{node.name} is tied to {owner.name}, and both must have the same fans, weights "
+                "and bias; tie to a dense node of the same description that is not tied itself"
+            )
+
+    @property
+    def tied(self) -> frozenset[str]:
+        """The dense nodes whose weights are used more than once, and those that use them again."""
+        users = [n for n in self.nodes if isinstance(n.layer, Dense) and n.layer.tied]
+        return frozenset(n.name for n in users) | {n.layer.tied for n in users}  # type: ignore
 
     @property
     def input(self) -> str:

@@ -28,12 +28,17 @@ class Dense(Layer):
 
     exact at any width for uncorrelated zero-mean entries; z is exactly Gaussian given x for
     Gaussian weights and biases. Source: Glorot & Bengio (2010), He et al. (2015).
+
+    `tied` names an earlier dense node whose weights and bias are used again, as in a recurrent
+    network. The rules take them as fresh, which is outside the theory: such nodes are marked
+    `approximate`, with a note.
     """
 
     fan_in: Any
     fan_out: Any
     weights: Initializer
     bias: Initializer | None = None
+    tied: str | None = None
 
     kind = "dense"
 
@@ -93,7 +98,7 @@ class Dense(Layer):
         gain = self.fan_in * self.weight_variance
         laws = [law for law in (self.weight_law, self.bias_law) if law is not None]
         normal = all(law.gaussian or law.variance == 0 for law in laws)
-        return replace(
+        fresh = replace(
             x,
             mean=0 * x.mean,
             second=gain * x.second + self.bias_second,
@@ -107,6 +112,13 @@ class Dense(Layer):
             ancestors=x.ancestors | {name},
             source=None,
         )
+        return (
+            fresh if self.tied is None else replace(fresh.noted(self._note), gaussian=APPROXIMATE)
+        )
+
+    @property
+    def _note(self) -> str:
+        return f"the weights of {self.tied} are used again and taken as fresh: outside the theory"
 
     def _atomless(self, x: Moments) -> Regime:
         """How true P(z = 0) = 0 is: weights of few values on given numbers break it.
@@ -126,7 +138,8 @@ class Dense(Layer):
         self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
     ) -> tuple[Gradients, ...]:
         second = self.fan_out * self.weight_variance * gradient.second
-        return (replace(gradient, second=second, paths=frozenset({name}), base=None, factor=None),)
+        below = replace(gradient, second=second, paths=frozenset({name}), base=None, factor=None)
+        return (below if self.tied is None else below.noted(self._note),)
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         (t,) = tangents
@@ -136,6 +149,8 @@ class Dense(Layer):
     def draw(
         self, draws: int, generator: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> Parameters:
+        if self.tied is not None:
+            return ()
         how = {"generator": generator, "dtype": dtype, "device": device}
         weight = self.weight_law.sample((draws, self.fan_out, self.fan_in), **how)
         if self.bias_law is None:
@@ -150,6 +165,8 @@ class Dense(Layer):
         return z + bias[0] * unit if bias else z
 
     def parameter_count(self) -> int:
+        if self.tied is not None:
+            return 0
         return self.fan_out * (self.fan_in + (self.bias is not None))
 
 

@@ -26,6 +26,8 @@ def why_not(network: Network) -> str | None:
     for name, layer, _ in network:
         if isinstance(layer, Dense):
             law = layer.bias_law
+            if layer.tied is not None:
+                return f"{name} uses the weights of {layer.tied} again"
             if not layer.weight_law.gaussian or layer.weight_law.mean != 0:
                 return f"{name} has weights that are not centred Gaussian: {layer.weights}"
             if law is not None and (law.mean != 0 or not (law.gaussian or law.variance == 0)):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
+from varprop.layers import Dense
 from varprop.montecarlo.record import Record, measure
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
@@ -65,7 +66,7 @@ def run_blocks(
     wrong.
     """
     _load_forward_mode()
-    x, t, u, parameters = _draw(network, inputs, seed, blocks, device, dtype)
+    x, t, u, parameters = draw_blocks(network, inputs, seed, blocks, device, dtype)
     values: dict[str, Scaled] = {network.input: Scaled.of(x)}
     tangents: dict[str, Scaled] = {network.input: Scaled.of(t)}
     tape: dict[str, tuple[list[torch.Tensor], torch.Tensor]] = {}
@@ -94,7 +95,7 @@ def run_blocks(
     return records, defect
 
 
-def _draw(
+def draw_blocks(
     network: Network,
     inputs: np.ndarray | None,
     seed: int,
@@ -120,6 +121,9 @@ def _draw(
         node.name: tuple(_joined(same) for same in zip(*(p[3][i] for p in parts), strict=True))
         for i, node in enumerate(network.nodes)
     }
+    for node in network:
+        if isinstance(node.layer, Dense) and node.layer.tied is not None:
+            parameters[node.name] = parameters[node.layer.tied]
     return x, t.expand_as(x), u, parameters
 
 

@@ -64,7 +64,7 @@ class Sample(Result):
         if quantity == "weight_grad_second_moment" and self._has_weights(name):
             x = self.records[self.network[name].inputs[0]]
             return _diagonal(record.grad_second) * _diagonal(x.second)
-        if quantity == "ntk" and name == self.network.output:
+        if quantity == "ntk" and quantity in self.quantities(name):
             return self._ntk()
         read: dict[str, Callable[[], np.ndarray]] = {
             "mean": lambda: record.mean,
@@ -83,7 +83,8 @@ class Sample(Result):
     def quantities(self, node: str) -> tuple[str, ...]:
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
-        inner = () if node == self.network.output else ("ntk",)
+        kernel = node == self.network.output and not self.network.tied
+        inner = () if kernel else ("ntk",)
         return tuple(q for q in NOTATION if q not in (*pairs, *weights, *inner))
 
     def _ntk(self) -> np.ndarray:
@@ -98,7 +99,8 @@ class Sample(Result):
         return total / sizes[self.network.output]
 
     def _has_weights(self, node: str) -> bool:
-        return self.network[node].layer.parameter_count() > 0
+        """Whether the node has weights of its own, whose gradient is one product."""
+        return self.network[node].layer.parameter_count() > 0 and node not in self.network.tied
 
     def rows(self) -> Iterator[Any]:
         for name, _, _ in self.network:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from scipy import integrate, special
 
+from varprop.layers import Dense
 from varprop.theory.predict import Prediction
 
 
@@ -65,12 +66,12 @@ def range_of(
             before = inputs[0]
             q = stored[before] * q / max(theory.value(before, "second_moment")[point], 1e-300)
         largest = np.sqrt(q) * expected_extreme(theory.network.sizes[name])
-        fresh = theory.network[name].layer.parameter_count() > 0
+        dense = isinstance(theory.network[name].layer, Dense)
         if overflow is None and largest > limits.max:
             overflow = name
-        if fresh and underflow is None and largest < cut:
+        if dense and underflow is None and largest < cut:
             underflow = name
-        stored[name] = _stored(q, step, flush) if fresh else q
+        stored[name] = _stored(q, step, flush) if dense else q
     return Range(overflow, underflow)
 
 

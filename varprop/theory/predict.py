@@ -99,10 +99,10 @@ class Prediction(Result):
                 fourth,
                 max(Regime.WIDE if law.gaussian is None else law.gaussian, mean_too),
             )
-        if node == self.network.output:
+        if node == self.network.output and not self.network.tied:
             entries["ntk"] = self._ntk()
         layer = self.network[node].layer
-        if isinstance(layer, Dense):
+        if isinstance(layer, Dense) and node not in self.network.tied:
             x = self.moments[self.network[node].inputs[0]]
             entries["weight_grad_second_moment"] = (
                 gradient.diagonal * x.diagonal,
