@@ -11,6 +11,8 @@ from varprop.stats import Verdict
 
 STEPS = 200
 HIDDEN = 16
+ROUNDING = 1e-12  # of outputs of order one, in float64
+STEP_ROUNDING = 1e-9  # Adam divides gradients by at least 1e-8, and so their rounding of 1e-16
 
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.05),
@@ -37,7 +39,9 @@ def _trained(
     """A digits classifier after STEPS steps: the module, its spread over neurons, its losses.
 
     `constant` fills every weight (biases zero); None keeps the default initialization. The spread
-    is the largest difference between two hidden neurons' incoming or outgoing weights.
+    is the largest difference between two hidden neurons' incoming or outgoing weights. Neurons that
+    start equal are made equal again after each step, so that the spread is what one step makes:
+    matrix products may round neurons differently, and Adam turns 1e-13 into 1 within 200 steps.
     """
     with torch.random.fork_rng(devices=[]):
         torch.random.manual_seed(settings.seed)
@@ -59,6 +63,11 @@ def _trained(
         columns = (outgoing - outgoing[:, :1]).abs().max()
         spread.append(float(torch.maximum(rows, columns)))
         losses.append(float(loss.detach()))
+        if constant is not None:
+            biases = net.first.bias.detach()
+            biases.copy_(biases[:1].expand_as(biases).clone())
+            incoming.copy_(incoming[:1].expand_as(incoming).clone())
+            outgoing.copy_(outgoing[:, :1].expand_as(outgoing).clone())
     return net, spread, losses
 
 
@@ -71,9 +80,9 @@ def _stays_equal(optimizer: str) -> Experiment:
     def run(settings: Settings) -> Evidence:
         _, spread, losses = _trained(optimizer, 0.05, settings)
         _, control, best = _trained(optimizer, None, settings)
-        equal = max(spread) == 0.0 and losses[-1] < losses[0] and min(control) > 0
+        equal = max(spread) < STEP_ROUNDING < min(control) and losses[-1] < losses[0]
         summary = (
-            f"{STEPS} steps on digits: largest difference between hidden neurons {max(spread):g} "
+            f"{STEPS} steps on digits: one step parts hidden neurons by at most {max(spread):.2g} "
             f"(default initialization: {control[-1]:.3g}); loss {losses[0]:.3f} to "
             f"{losses[-1]:.3f} (default: {best[-1]:.3f})"
         )
@@ -103,7 +112,7 @@ def _acts_as_one(settings: Settings) -> Evidence:
         single = neuron[:, None] * (HIDDEN * last.weight[:, 0]) + last.bias
         gap = float((net(x) - single).abs().max())
         rank = int(torch.linalg.matrix_rank(first.weight))
-    verdict = Verdict.CONFIRMED if gap < 1e-12 and rank == 1 else Verdict.REFUTED
+    verdict = Verdict.CONFIRMED if gap < ROUNDING and rank == 1 else Verdict.REFUTED
     summary = f"largest difference to one neuron {gap:.2g}, rank of the first weight {rank}"
     return Evidence("16 neurons act as one", verdict, summary, {"difference": gap, "rank": rank})
 
@@ -126,6 +135,7 @@ CLAIMS = (
         "layer, forever, under SGD, momentum and Adam; zero weights with ReLU learn a bias only",
         source="course notes on network tricks; PyTorch notes on initialization",
         derivation="equal-neurons",
+        note="Exact in real arithmetic; measured step by step, as training amplifies rounding.",
         rows=("B1", "C5"),
         experiments=(
             *(_stays_equal(name) for name in OPTIMIZERS),
