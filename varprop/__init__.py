@@ -18,6 +18,9 @@ _PLACES = {
     "custom_activation": "varprop.activations:custom",
     "Initializer": "varprop.initializers",
     "init": "varprop.initializers:",
+    "truncated_normal": "varprop.laws",
+    "truncated_std": "varprop.laws",
+    "truncation_report": "varprop.laws",
     "Moments": "varprop.moments",
     "Regime": "varprop.moments",
     "Layer": "varprop.layers",
@@ -67,6 +70,9 @@ __all__ = [
     "predict",
     "residual",
     "simulate",
+    "truncated_normal",
+    "truncated_std",
+    "truncation_report",
     "verify",
 ]
 
@@ -94,6 +100,7 @@ if TYPE_CHECKING:
     from varprop.builders import mlp, residual
     from varprop.comparison import Report, compare, verify
     from varprop.initializers import Initializer
+    from varprop.laws import truncated_normal, truncated_std, truncation_report
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime
     from varprop.montecarlo import Sample, simulate

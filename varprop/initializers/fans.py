@@ -36,7 +36,7 @@ def calculate_gain(nonlinearity: str, param: Scalar = None) -> Expr:
 
     Variance gain^2 / fan. The table is torch's convention, not a theorem for each entry.
     """
-    if nonlinearity == "leaky_relu":
+    if isinstance(nonlinearity, str) and nonlinearity == "leaky_relu":
         slope = exact("the slope a of leaky_relu", 0.01 if param is None else param)
         return sympy.sqrt(2 / (1 + slope**2))
     return choose("nonlinearity", nonlinearity, GAINS)

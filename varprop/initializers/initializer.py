@@ -90,7 +90,7 @@ def get(initializer: "str | Initializer") -> Initializer:
 
 def choose(kind: str, name: str, table: dict[str, Any]) -> Any:
     """The entry of that name, or ValueError with the names that are close."""
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     close = difflib.get_close_matches(str(name), table, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""

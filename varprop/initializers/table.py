@@ -35,7 +35,7 @@ def _uniform(variance: Expr) -> Law:
 
 
 def _truncated_normal(variance: Expr) -> Law:
-    std = sympy.sqrt(variance / laws.TruncatedNormal(0, 1, -2, 2).variance)
+    std = laws.relative_scale(sympy.sqrt(variance), -2, 2)
     return laws.TruncatedNormal(0, std, -2 * std, 2 * std)
 
 
@@ -116,7 +116,8 @@ def trunc_normal(
 ) -> Law:
     """w ~ N(mean, std^2) given a <= w <= b: absolute bounds, and std is that of the uncut normal.
 
-    `variance_scaling` cuts at two standard deviations instead and restores the variance.
+    `variance_scaling` cuts at two standard deviations instead and restores the variance;
+    `varprop.truncated_std` gives the std to pass for the one that the weights are to have.
     """
     return laws.TruncatedNormal(mean, std, a, b)
 

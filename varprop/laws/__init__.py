@@ -1,13 +1,18 @@
 """The laws of one weight entry: exact moments as SymPy expressions, samplers in torch."""
 
 from varprop.laws.base import Law, Scalar, exact
-from varprop.laws.iid import Constant, Laplace, Normal, Rademacher, TruncatedNormal, Uniform
+from varprop.laws.iid import Constant, Laplace, Normal, Rademacher, Uniform
+from varprop.laws.inverse import relative_scale, truncated_std
+from varprop.laws.numeric import TruncatedMoments, truncated_normal
+from varprop.laws.pitfalls import Finding, TruncationReport, truncation_report
 from varprop.laws.structured import Dirac, Eye, Orthogonal, Sparse
+from varprop.laws.truncated import TruncatedNormal
 
 __all__ = [
     "Constant",
     "Dirac",
     "Eye",
+    "Finding",
     "Laplace",
     "Law",
     "Normal",
@@ -15,7 +20,13 @@ __all__ = [
     "Rademacher",
     "Scalar",
     "Sparse",
+    "TruncatedMoments",
     "TruncatedNormal",
+    "TruncationReport",
     "Uniform",
     "exact",
+    "relative_scale",
+    "truncated_normal",
+    "truncated_std",
+    "truncation_report",
 ]

@@ -30,6 +30,7 @@ def exact(
     at_least: Scalar = None,
     above: Scalar = None,
     below: Scalar = None,
+    finite: bool = True,
     remedy: str = "pass a number or a SymPy expression",
 ) -> Expr:
     """Return `value` as an exact SymPy expression, or raise ValueError naming the rule it breaks.
@@ -39,24 +40,25 @@ def exact(
     try:
         expression: Any = value
         if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
-            expression = _decimal(value) if math.isfinite(value) else sympy.nan
+            expression = _decimal(value) if math.isfinite(value) else sympy.Float(value)
         expression = sympy.sympify(expression, strict=True)
         expression = expression.xreplace({f: _decimal(f) for f in expression.atoms(sympy.Float)})
         wrong = (
             not isinstance(expression, Expr)
             or expression is sympy.nan
-            or expression.is_finite is False
+            or (finite and expression.is_finite is False)
             or expression.is_extended_real is False
-            or (at_least is not None and (expression - at_least).is_negative)
-            or (above is not None and (expression - above).is_nonpositive)
-            or (below is not None and (expression - below).is_nonnegative)
+            or (at_least is not None and (expression - at_least).is_extended_negative)
+            or (above is not None and (expression - above).is_extended_nonpositive)
+            or (below is not None and (expression - below).is_extended_nonnegative)
         )
     except (ValueError, AttributeError, TypeError):  # SympifyError is a ValueError
         wrong = True
     if wrong:
         limits = (("at least", at_least), ("above", above), ("below", below))
-        rule = ", ".join(["real", "finite", *(f"{w} {x}" for w, x in limits if x is not None)])
-        raise ValueError(f"{name} must be {rule}, got {value}: {remedy}")
+        kinds = ["real", "finite"] if finite else ["real"]
+        rule = ", ".join([*kinds, *(f"{w} {x}" for w, x in limits if x is not None)])
+        raise ValueError(f"{name} must be {rule}, got {value!r}: {remedy}")
     return expression
 
 
@@ -71,6 +73,7 @@ class Law:
     atomless: ClassVar[bool] = True  # P(w = c) = 0 for every c
     nonnegative: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be negative
     positive: ClassVar[tuple[str, ...]] = ()  # parameters that cannot be zero either
+    unbounded: ClassVar[tuple[str, ...]] = ()  # parameters that may be infinite
 
     def __post_init__(self) -> None:
         for field in fields(self):  # pyright: ignore[reportArgumentType]
@@ -78,7 +81,8 @@ class Law:
                 name, value = f"{field.name} of {type(self).__name__}", getattr(self, field.name)
                 at_least = 0 if field.name in self.nonnegative else None
                 above = 0 if field.name in self.positive else None
-                value = exact(name, value, at_least=at_least, above=above)
+                finite = field.name not in self.unbounded
+                value = exact(name, value, at_least=at_least, above=above, finite=finite)
                 object.__setattr__(self, field.name, value)
 
     def central_moment(self, k: int) -> Expr:

@@ -96,6 +96,16 @@ class Dirac(Law):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        sizes = self.kernel if isinstance(self.kernel, tuple) else (None,)
+        for name, given, parts in (
+            ("kernel", self.kernel, sizes),
+            ("groups", self.groups, (self.groups,)),
+        ):
+            if not all(type(x) is int and x > 0 for x in parts):
+                raise ValueError(
+                    f"{name} of Dirac must be positive integers, got {given!r}: "
+                    "pass the kernel's sizes as a tuple, such as (3, 3), and groups as an int"
+                )
         area = math.prod(self.kernel)
         for name, value, divisor in (("fan_in", self.cols, area), ("rows", self.rows, self.groups)):
             if sympy.Mod(value, divisor).is_zero is False:

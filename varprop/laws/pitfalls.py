@@ -1,0 +1,194 @@
+"""What goes wrong with truncated normal weights, each pitfall by name.
+
+no-truncation       the bounds cut nothing: torch's +-2 are values, 100 sigma at std = 0.02
+relative-correction std was divided by 0.8796, the correction for bounds of +-2 std, but the
+                    bounds are values that cut less: weights 13.7 % too large
+uncorrected         the bounds cut, and std was not widened for it: weights too small
+shifted             bounds that are not symmetric give the weights a mean
+clipped             weights were clipped, not truncated: atoms at the bounds
+outliers            a few weights lie at bounds that they should never reach
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import poisson
+
+from varprop.laws.numeric import TruncatedMoments, _real, truncated_normal
+
+NOTHING = 1e-9  # bounds that cut less than this probability cut nothing
+FALSE_ALARM = 1e-9  # of the findings on weights
+CLOSE = 2e-3  # relative distance of standard deviations that are called equal
+KERAS_BOUND = 2.0  # JAX and Keras cut at two standard deviations
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One pitfall: its name, what was found, and what to do."""
+
+    name: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.found}; {self.remedy}"
+
+
+@dataclass(frozen=True, eq=False)
+class TruncationReport:
+    """What trunc_normal(0, std, low, high) does: `law` has its moments, `findings` its pitfalls.
+
+    `ratio` is the standard deviation of the weights over the one wanted; `clipped_std` is what
+    clipping at the same bounds would give; `measured` holds the numbers of given weights.
+    """
+
+    std: float
+    wanted: float
+    law: TruncatedMoments
+    clipped_std: float
+    findings: tuple[Finding, ...]
+    measured: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        return float(self.law.std) / self.wanted
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(finding.name for finding in self.findings)
+
+    def __str__(self) -> str:
+        low, high = float(self.law.low), float(self.law.high)
+        head = (
+            f"trunc_normal(std={self.std:g}, a={low:g}, b={high:g}): weights of std "
+            f"{float(self.law.std):.6g}, {self.ratio - 1:+z.1%} of the wanted {self.wanted:g}; "
+            f"kurtosis {float(self.law.kurtosis):.4g}"
+        )
+        return "\n".join([head, *(f"  {finding}" for finding in self.findings)])
+
+
+def truncation_report(
+    std: float,
+    low: float = -2.0,
+    high: float = 2.0,
+    *,
+    wanted: float | None = None,
+    weights: Any = None,
+) -> TruncationReport:
+    """Diagnose trunc_normal of mean 0 with absolute bounds, and weights drawn from it if given.
+
+    `wanted` is the standard deviation that the weights are to have (default: std). Findings on
+    weights are raised by chance with probability 1e-9. Raises ValueError as `truncated_normal`.
+    """
+    law = truncated_normal(0.0, std, low, high)
+    target = std if wanted is None else float(_real("wanted", wanted))
+    if law.loc.ndim or not 0 < target < np.inf:
+        raise ValueError(
+            "std, low, high and wanted must be single numbers, the last above 0 and finite, got "
+            f"{std!r}, {low!r}, {high!r}, {wanted!r}: report on one tensor at a time"
+        )
+    findings = [*_on_arguments(law, float(std), float(target))]
+    measured: dict[str, float] = {}
+    if weights is not None:
+        values, spacing = _values(weights)
+        measured = _measured(values)
+        findings += _on_weights(law, values, spacing, measured)
+    clipped = _clipped_std(law)
+    return TruncationReport(float(std), float(target), law, clipped, tuple(findings), measured)
+
+
+def _on_arguments(law: TruncatedMoments, std: float, wanted: float) -> list[Finding]:
+    findings, low, high = [], float(law.low), float(law.high)
+    nearest, ratio = min(abs(low), abs(high)) / std, float(law.std) / wanted
+    remedy = f"pass std=truncated_std({wanted:g}, {low:g}, {high:g})"
+    idle = -np.expm1(law.log_mass) < NOTHING
+    if idle:
+        found = f"the bounds are {nearest:.3g} standard deviations away and cut nothing"
+        findings.append(
+            Finding("no-truncation", found, "bounds are values: pass a=-2*std, b=2*std")
+        )
+    correction = float(truncated_normal(0.0, 1.0, -KERAS_BOUND, KERAS_BOUND).std)
+    if abs(ratio - 1) > CLOSE:
+        relative = abs(std * correction / wanted - 1) < CLOSE
+        found = f"the weights are {ratio - 1:+z.1%} off in std"
+        if relative:
+            found += f": std was divided by {correction:.4f}, the correction for bounds of +-2 std"
+        findings.append(
+            Finding("relative-correction" if relative else "uncorrected", found, remedy)
+        )
+    if abs(float(law.mean)) > CLOSE * float(law.std):
+        found = f"the weights have mean {float(law.mean):.4g}"
+        findings.append(Finding("shifted", found, "pass symmetric bounds"))
+    return findings
+
+
+def _on_weights(
+    law: TruncatedMoments, values: np.ndarray, spacing: float, measured: dict[str, float]
+) -> list[Finding]:
+    """Clipping puts all of the mass outside on the bounds, rounding next to nothing."""
+    low, high, count = float(law.low), float(law.high), values.size
+    at_bounds = int(((values <= low) | (values >= high)).sum())
+    measured["at the bounds"] = float(at_bounds)
+    expected = count * sum(_density(law, b) * abs(b) * spacing for b in (low, high))
+    if poisson.sf(at_bounds - 1, expected) > FALSE_ALARM:
+        return []
+    outside = count * -np.expm1(law.log_mass)
+    if at_bounds > outside / 2 > 0.5:
+        found = f"{at_bounds} of {count} weights are equal to a bound, {outside:.0f} by clipping"
+        return [Finding("clipped", found, "redraw what falls outside instead of clamping it")]
+    found = (
+        f"{at_bounds} of {count} weights are at or beyond the bounds, {expected:.2g} expected: "
+        f"kurtosis {measured['kurtosis']:.6g} in place of {float(law.kurtosis):.4g}"
+    )
+    return [
+        Finding("outliers", found, "the sampler is at fault: draw by varprop.init.trunc_normal")
+    ]
+
+
+def _density(law: TruncatedMoments, w: float) -> float:
+    """The density of the law at w."""
+    if np.isinf(w):
+        return 0.0
+    t, scale = (w - float(law.loc)) / float(law.scale), float(law.scale)
+    return float(np.exp(-(t**2) / 2 - law.log_mass) / (np.sqrt(2 * np.pi) * scale))
+
+
+def _clipped_std(law: TruncatedMoments) -> float:
+    """The std of N(loc, scale^2) clamped to the bounds: three parts, each by its mass."""
+    loc, scale = float(law.loc), float(law.scale)
+    parts = [(float(np.exp(law.log_mass)), float(law.mean), float(law.moment(2)))]
+    for bound, low, high in ((law.low, -np.inf, law.low), (law.high, law.high, np.inf)):
+        if np.isfinite(bound):
+            mass = float(np.exp(truncated_normal(loc, scale, low, high).log_mass))
+            parts.append((mass, float(bound), float(bound) ** 2))
+    mean = sum(mass * first for mass, first, _ in parts)
+    return float(np.sqrt(sum(mass * second for mass, _, second in parts) - mean**2))
+
+
+def _values(weights: Any) -> tuple[np.ndarray, float]:
+    """Weights as float64, and the relative spacing of their own dtype."""
+    if hasattr(weights, "detach"):
+        import torch
+
+        spacing = torch.finfo(weights.dtype).eps if weights.is_floating_point() else 0.0
+        values = weights.detach().cpu().double().numpy().ravel()
+    else:
+        array = _real("weights", weights)
+        kind = np.asarray(weights).dtype
+        spacing = float(np.finfo(kind).eps) if kind.kind == "f" else 0.0
+        values = array.ravel()
+    if values.size < 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"weights must be two or more finite numbers, got {values.size} with "
+            f"{int((~np.isfinite(values)).sum())} not finite: pass a freshly drawn tensor"
+        )
+    return values, spacing
+
+
+def _measured(values: np.ndarray) -> dict[str, float]:
+    centred = values - values.mean()
+    variance = float(np.mean(centred**2))
+    kurtosis = float(np.mean(centred**4)) / variance**2 if variance else float("nan")
+    largest = float(np.abs(values).max())
+    return {"std": variance**0.5, "kurtosis": kurtosis, "largest": largest}
