@@ -1,5 +1,6 @@
 """Fans, names, and the answers to mistakes."""
 
+import inspect
 import math
 import pickle
 
@@ -73,10 +74,8 @@ MISTAKES = {
     ),
     "normal takes std or variance, got both": lambda: initializers.normal(std=1, variance=1),
     "upper bound must be real, finite, at least 1, got 0: swap": lambda: initializers.uniform(1, 0),
-    "upper bound must be real, finite, above 1, got 1": lambda: initializers.trunc_normal(a=1, b=1),
-    "sparsity must be real, finite, above 0, below 1, got Fraction": lambda: initializers.sparse(
-        1.5
-    ),
+    "upper bound must be real, above 1, got 1": lambda: initializers.trunc_normal(a=1, b=1),
+    "sparsity must be real, finite, above 0, below 1, got 3/2": lambda: initializers.sparse(1.5),
     "scale must be real, finite, at least 0, got -1": lambda: initializers.variance_scaling(-1),
     "mode must be a known name, got 'fan_it': did you mean fan_in": lambda: (
         initializers.variance_scaling(mode="fan_it")
@@ -112,6 +111,26 @@ def test_mistakes_are_answered(message: str) -> None:
     with pytest.raises(ValueError) as caught:
         MISTAKES[message]()
     assert message in str(caught.value)
+
+
+JUNK = ("1", "abc", b"1", None, True, math.nan, 1j, [1, 2], (), {}, sympy.I, object(), len)
+SIZES = {"sparse": {"sparsity": 0.1}, "dirac": {"kernel": (2, 2)}, "constant": {"val": 1}}
+SIZES |= {"torch_default_recurrent": {"hidden": 3}, "torch_default_bilinear": {"in1": 3}}
+OPTIONAL = {("normal", "variance"), ("kaiming_normal", "a"), ("kaiming_uniform", "a")}
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_every_argument_refuses_what_it_cannot_mean_and_shows_it(name: str) -> None:
+    for parameter in inspect.signature(INITIALIZERS[name]).parameters:
+        for junk in JUNK:
+            if (name, parameter) in OPTIONAL and junk is None:
+                continue
+            if parameter == "kernel" and junk == ():
+                continue  # a linear layer
+            arguments = {**SIZES.get(name, {}), parameter: junk}
+            with pytest.raises(ValueError, match="got") as caught:
+                INITIALIZERS[name](**arguments).at(8, 8)
+            assert repr(junk) in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, 0.1, True])

@@ -51,12 +51,12 @@ def agree(
 def test_torch_follows_our_law_and_a_planted_fault_does_not(
     example: Initializer, generator: torch.Generator, weigh: SimpleNamespace
 ) -> None:
-    law, w = weigh.law_of(example), torch_draws(example, generator)
-    assert agree(law, w, generator)
+    law, w = weigh.law_of(example), torch_draws(example, generator, weigh)
+    assert agree(law, w, generator, weigh)
     if law.mean == 0 and law.variance == 0:
-        assert not agree(law, w + 0.03, generator)
+        assert not agree(law, w + 0.03, generator, weigh)
     else:
-        assert not agree(law, 1.03 * w, generator)
+        assert not agree(law, 1.03 * w, generator, weigh)
 
 
 @pytest.mark.parametrize("example", in_torch, ids=str)

@@ -9,7 +9,7 @@ REACH = 420  # the density below e^-420 of its maximum is left out
 
 
 class Reference(NamedTuple):
-    """Moments of N(mean, std^2) given low <= w <= high; `central[k]` and `absolute[k]` to k = 6."""
+    """Moments of N(mean, std^2) given low <= w <= high; central and absolute ones, k = 2 to 6."""
 
     mean: mpmath.mpf
     central: tuple[mpmath.mpf, ...]
@@ -27,7 +27,7 @@ def reference(mean: float, std: float, low: float, high: float) -> Reference:
         half = mpmath.mpf(1) / 2
         # offsets x from the mode, in units of the window: all terms of a size near one
         size = stop - start
-        edges = mpmath.linspace(0, 1, 13 if size > 3 or abs(mode) * size > 3 else 2)
+        edges = mpmath.linspace(0, 1, 7 if size > 3 or abs(mode) * size > 3 else 2)
 
         def x(u: mpmath.mpf) -> mpmath.mpf:
             return start + size * u
@@ -40,7 +40,9 @@ def reference(mean: float, std: float, low: float, high: float) -> Reference:
         total = integral(lambda u: 1)
         centre = integral(lambda u: u) / total
         scaled = [integral(lambda u, k=k: (u - centre) ** k) / total for k in range(7)]
-        sizes = [integral(lambda u, k=k: abs(u - centre) ** k) / total for k in range(7)]
+        sizes = scaled[:]
+        for k in (3, 5):
+            sizes[k] = integral(lambda u, k=k: abs(u - centre) ** k) / total
         return Reference(
             m + s * (mode + start + size * centre),
             tuple(c * (s * size) ** k for k, c in enumerate(scaled)),

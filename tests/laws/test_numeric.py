@@ -50,7 +50,7 @@ def test_moments_are_right_to_twelve_digits(window, reference):
     assert distance(law.log_mass, exact.log_mass, 1 + abs(exact.log_mass)) < 1e-13
 
 
-@pytest.mark.parametrize("window", WINDOWS[:2] + WINDOWS[7:8] + WINDOWS[10:12], ids=str)
+@pytest.mark.parametrize("window", WINDOWS[:2] + WINDOWS[10:12], ids=str)
 def test_the_float_route_equals_the_exact_law(window):
     law, exact = truncated_normal(*window), laws.TruncatedNormal(*window)
     for k in range(9):

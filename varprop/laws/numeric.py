@@ -152,21 +152,21 @@ def truncated_normal(
     given = {"mean": mean, "std": std, "low": low, "high": high}
     arrays = [_real(name, value) for name, value in given.items()]
     try:
-        loc, scale, low, high = np.broadcast_arrays(*arrays)
+        loc, scale, lower, upper = np.broadcast_arrays(*arrays)
     except ValueError:
         shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in given.items())
         raise ValueError(f"shapes must broadcast, got {shapes}: give arrays of one shape") from None
     rules = (
         ("mean must be finite", mean, np.isfinite(loc), "bounds alone may be infinite"),
         ("std must be finite and above 0", std, np.isfinite(scale) & (scale > 0), "pass a scale"),
-        ("high must be above low", (low, high), high > low, "swap or widen the bounds"),
+        ("high must be above low", (low, high), upper > lower, "swap or widen the bounds"),
     )
     for rule, came, holds, remedy in rules:
         if not np.all(holds):
             raise ValueError(f"{rule}, got {came!r}: {remedy}")
-    law = TruncatedMoments(loc, scale, low, high)
+    law = TruncatedMoments(loc, scale, lower, upper)
     with np.errstate(over="ignore"):
-        edges = np.where(np.isinf(low), 0.0, low - loc), np.where(np.isinf(high), 0.0, high - loc)
+        edges = [np.where(np.isinf(edge), 0.0, edge - loc) for edge in (lower, upper)]
         far = ~np.isfinite(np.maximum(*np.abs(edges)) / scale)
     if np.any(far):
         raise ValueError(
