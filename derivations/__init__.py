@@ -30,10 +30,12 @@ _THEMES = {
     "saturating": ("linear-regime", "tanh-not-linear", "saturation"),
     "library_defaults": ("pytorch-default", "caffe-fillers"),
     "truncation": ("truncated-normal", "truncated-density-without-sigma"),
+    "truncation_pitfalls": ("truncated-inverse", "truncation-pitfalls"),
     "symmetry": ("equal-neurons",),
     "gaussian_calculus": ("price-theorem",),
     "kernels": ("relu-kernel", "leaky-kernel", "erf-kernel", "gelu-kernel", "sin-kernel"),
     "residual": ("residual-doubling",),
+    "recurrences": ("affine-recurrence", "residual-recurrence", "riccati-recurrence"),
 }
 
 

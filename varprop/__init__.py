@@ -36,6 +36,8 @@ _PLACES = {
     "residual": "varprop.builders",
     "Prediction": "varprop.theory",
     "predict": "varprop.theory",
+    "Recurrence": "varprop.theory",
+    "recurrence": "varprop.theory:recurrence",
     "Sample": "varprop.montecarlo",
     "simulate": "varprop.montecarlo",
     "Report": "varprop.comparison",
@@ -57,6 +59,7 @@ __all__ = [
     "Network",
     "Node",
     "Prediction",
+    "Recurrence",
     "Regime",
     "Report",
     "Sample",
@@ -68,6 +71,7 @@ __all__ = [
     "init",
     "mlp",
     "predict",
+    "recurrence",
     "residual",
     "simulate",
     "truncated_normal",
@@ -106,4 +110,4 @@ if TYPE_CHECKING:
     from varprop.montecarlo import Sample, simulate
     from varprop.network import Graph, Network, Node
     from varprop.stats import Verdict
-    from varprop.theory import Prediction, predict
+    from varprop.theory import Prediction, Recurrence, predict, recurrence

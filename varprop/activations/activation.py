@@ -81,7 +81,7 @@ class Activation:
             for kink in self.kinks
             for root in _real_roots(inner.expression - sp.nsimplify(kink))
         )
-        return custom(
+        return _derived(
             f"{self} of {inner}",
             self.expression.subs(X, inner.expression),
             tuple(sorted({*inner.kinks, *outer_kinks})),
@@ -90,7 +90,7 @@ class Activation:
 
     def plus(self, other: "Activation") -> "Activation":
         """The sum phi(z) + other(z)."""
-        return custom(
+        return _derived(
             f"{self} + {other}",
             self.expression + other.expression,
             tuple(sorted({*self.kinks, *other.kinks})),
@@ -99,7 +99,7 @@ class Activation:
 
     def times(self, factor: Number) -> "Activation":
         """The multiple factor phi(z)."""
-        return custom(
+        return _derived(
             f"{factor} {self}", factor * self.expression, self.kinks, homogeneous=self.homogeneous
         )
 
@@ -284,8 +284,7 @@ def custom(
         )
     if symbols and X not in symbols and len(symbols) == 1:
         expression = expression.subs(symbols.pop(), X)  # type: ignore
-    found = tuple(sorted({*map(float, kinks), *_kinks(expression)}))
-    phi = Activation(name, expression, kinks=found, homogeneous=homogeneous)
+    phi = _derived(name, expression, kinks, homogeneous=homogeneous)
     if homogeneous and expression.free_symbols <= {X}:
         z = np.array([-3.0, -0.7, 0.4, 2.0])
         if not np.allclose(phi(2 * z), 2 * phi(z), rtol=1e-9):
@@ -293,6 +292,14 @@ def custom(
                 f"{name} is not homogeneous: phi(2 z) differs from 2 phi(z); leave the flag out"
             )
     return phi
+
+
+def _derived(
+    name: str, expression: sp.Expr, kinks: tuple[float, ...] = (), *, homogeneous: bool = False
+) -> Activation:
+    """An activation from an expression in `X`, where other symbols are parameters."""
+    found = tuple(sorted({*map(float, kinks), *_kinks(expression)}))
+    return Activation(name, expression, kinks=found, homogeneous=homogeneous)
 
 
 def _difference(a: Any, b: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 import torch
 
-from varprop.activations import custom
+from varprop.activations import Activation
 from varprop.gaussian import is_symbolic
 from varprop.layers.base import Layer, Parameters
 from varprop.layers.dense import check_width
@@ -100,7 +100,7 @@ class Scale(Layer):
         if factor is not None:
             factor = Source(factor.function.times(self.factor), factor.law)
         elif (source := as_source(inputs[0])) is not None:
-            constant = custom(str(self.factor), sp.sympify(self.factor))
+            constant = Activation(str(self.factor), sp.sympify(self.factor))
             factor, base = Source(constant, source.law), gradient.second
         return (
             replace(gradient, second=self.factor**2 * gradient.second, base=base, factor=factor),

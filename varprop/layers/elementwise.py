@@ -84,7 +84,7 @@ class Elementwise(Layer):
             return (gradient,)
         function, law, closed = self._source(z)
         phi = self.activation
-        slope = custom(f"{phi}'", phi.derivative, phi.kinks).of(function)
+        slope = Activation(f"{phi}'", phi.derivative, kinks=phi.kinks).of(function)
         halved = self.activation.homogeneous and z.symmetric and not closed
         atom = halved and z.atomless is APPROXIMATE
         note = f"{phi}'(0) counts: z = 0 is an atom" if atom else closed
@@ -93,7 +93,7 @@ class Elementwise(Layer):
         if later is not None and later.law is law:
             kinks = tuple(sorted({*later.function.kinks, *slope.kinks}))
             product = later.function.expression * slope.expression
-            factor, base = custom("factor", product, kinks), gradient.base
+            factor, base = Activation("factor", product, kinks=kinks), gradient.base
         if later is not None and later.law is law and later.function.expression.has(X):
             # g = f(z) g_base: the mean of the joint factor, not the product of two means
             second, exact = _by_pair(law, factor.second_moment, factor.kernel) * base, False

@@ -7,7 +7,17 @@ __all__ = ["Claim", "Evidence", "Outcome", "Series", "Settings", "claims"]
 
 def claims() -> tuple[Claim, ...]:
     """Every claim, in the order in which the ledger shows them."""
-    from varprop.ledger.statements import defaults, glorot, he, kernels, range, symmetry, tanh
+    from varprop.ledger.statements import (
+        defaults,
+        depth,
+        glorot,
+        he,
+        kernels,
+        range,
+        symmetry,
+        tanh,
+        truncation,
+    )
 
-    themes = (glorot, he, tanh, kernels, defaults, range, symmetry)
+    themes = (glorot, he, depth, tanh, kernels, defaults, truncation, range, symmetry)
     return tuple(claim for theme in themes for claim in theme.CLAIMS)

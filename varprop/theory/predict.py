@@ -54,9 +54,20 @@ class Prediction(Result):
         return tuple(dict.fromkeys(f"{name}: {note}" for name, notes in laws for note in notes))
 
     def latex(self, node: str, quantity: str, point: int = 0, other: int | None = None) -> str:
-        """The predicted expression as LaTeX."""
-        value = self.value(node, quantity)[point]
-        return sp.latex(sp.sympify(value if other is None else value[other]))
+        """The predicted expression as LaTeX; for quantities of pairs, that of (point, other).
+
+        Raises ValueError for points that were not predicted, and for a pair where there is none.
+        """
+        value = self.value(node, quantity)
+        index = (point,) if other is None else (point, other)
+        inside = all(type(i) is int and 0 <= i < self.points for i in index)
+        if not inside or len(index) != value.ndim:
+            wanted = "point and other" if value.ndim == 2 else "point alone"
+            raise ValueError(
+                f"{quantity} of {node} takes {wanted}, from 0 to {self.points - 1}, "
+                f"got point={point!r}, other={other!r}"
+            )
+        return sp.latex(sp.sympify(value[index]))
 
     def rows(self) -> Iterator[Row]:
         for name, _, _ in self.network:
