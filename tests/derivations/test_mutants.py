@@ -127,16 +127,22 @@ MUTANTS = (
     Mutant("sin fourth", "sin-kernel", edited("sin", "fourth_moment", lambda f: 2 * f)),
     Mutant("no cross term", "residual-doubling", no_cross_term),
     Mutant("scale not squared", "residual-doubling", unsquared_scale),
+    Mutant("no cross term", "residual-recurrence", no_cross_term),
+    Mutant("bias", "affine-recurrence", forgotten_bias),
+    Mutant("slope", "affine-recurrence", slope_not_squared),
     Mutant("slope", "he-leaky", slope_not_squared),
     Mutant(
         "uniform variance",
         "glorot-uniform",
         law_moment(varprop.laws.Uniform, lambda m, k: m * 3 if k == 4 else m),
     ),
-    Mutant(
-        "truncated variance",
-        "truncated-normal",
-        law_moment(varprop.laws.TruncatedNormal, lambda m, k: 2 * m if k == 2 else m),
+    *(
+        Mutant(
+            "truncated variance",
+            name,
+            law_moment(varprop.laws.TruncatedNormal, lambda m, k: 2 * m if k == 2 else m),
+        )
+        for name in ("truncated-normal", "truncated-inverse", "truncation-pitfalls")
     ),
 )
 

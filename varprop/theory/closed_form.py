@@ -46,10 +46,10 @@ def _affine(step: Any, q: sp.Symbol, start: Any, layer: Any) -> Any:
 
 def _power(step: Any, q: sp.Symbol, start: Any, layer: Any) -> Any:
     """With p = q f'(q)/f(q), the constant exponent."""
-    p = sp.simplify(q * sp.diff(step, q) / step) if step != 0 else step
+    p: Any = sp.simplify(q * sp.diff(step, q) / step) if step != 0 else step
     if p.has(q) or p == 0:
         return None
-    c = sp.simplify(step / q**p)
+    c: Any = sp.simplify(step / q**p)
     return None if c.has(q) else c ** ((p**layer - 1) / (p - 1)) * start ** (p**layer)
 
 
@@ -57,7 +57,7 @@ def _moebius(step: Any, q: sp.Symbol, start: Any, layer: Any) -> Any:
     top, bottom = sp.fraction(sp.cancel(sp.together(step)))
     if not (top.is_polynomial(q) and bottom.is_polynomial(q)):
         return None
-    if max(sp.degree(top, q), sp.degree(bottom, q)) != 1:
+    if max(sp.Poly(part, q).degree() for part in (top, bottom)) != 1:
         return None
     a, c = (sp.Poly(part, q).coeff_monomial(q) for part in (top, bottom))
     b, d = (sp.Poly(part, q).coeff_monomial(1) for part in (top, bottom))

@@ -135,7 +135,7 @@ class Recurrence:
         if self._symbols() or any(s.free_symbols for s in start):
             states = [start]
             for _ in range(depth):
-                at = dict(zip((SECOND, MEAN), states[-1], strict=True))
+                at: Any = dict(zip((SECOND, MEAN), states[-1], strict=True))
                 states.append(tuple(tidy(s.subs(at, simultaneous=True)) for s in steps))
             kind = object
         else:
@@ -148,7 +148,7 @@ class Recurrence:
 
     def latex(self) -> str:
         """The steps and the gradient factor as LaTeX."""
-        at = {SECOND: sp.Symbol("q_l"), MEAN: sp.Symbol("mu_l")}
+        at: Any = {SECOND: sp.Symbol("q_l"), MEAN: sp.Symbol("mu_l")}
         parts = [("q_{l+1}", self.step), (r"\mu_{l+1}", self.mean_step), (r"\chi", self.gradient)]
         lines = (
             f"{name} = {sp.latex(value.subs(at))}" for name, value in parts if value is not None

@@ -8,7 +8,7 @@ from varprop.ledger.claim import Claim
 from varprop.ledger.experiments import Stated, values
 from varprop.stats import Verdict
 
-WIDTH, BLOCKS, LAYERS = 128, 16, 3
+WIDTH, BLOCKS, LAYERS = 128, 9, 3
 FIXED = 2 / (5 * WIDTH)
 FIRST = 1 / 3 + 1 / (3 * WIDTH)  # E z^2 of the first layer at a unit input
 
@@ -25,7 +25,7 @@ CLAIMS = (
                 f"layer {LAYERS}, n = {WIDTH}",
                 mlp(WIDTH, LAYERS, weights=torch_default_weight(), bias=torch_default_bias()),
                 [Stated("dense_3", "second_moment", FIXED + (FIRST - FIXED) / 36)],
-                draws=600,
+                draws=1500,
             ),
         ),
     ),
@@ -40,7 +40,7 @@ CLAIMS = (
                 f"L = {BLOCKS}",
                 residual(64, BLOCKS, scale=BLOCKS**-0.5),
                 [Stated(f"add_{BLOCKS}", "second_moment", (1 + 1 / BLOCKS) ** BLOCKS)],
-                draws=400,
+                draws=1200,
             ),
         ),
     ),
@@ -57,7 +57,7 @@ CLAIMS = (
                 f"L = {BLOCKS}",
                 residual(64, BLOCKS, scale=BLOCKS**-0.5, closing=False),
                 [Stated(f"add_{BLOCKS}", "second_moment", e)],
-                draws=400,
+                draws=1200,
             ),
         ),
     ),

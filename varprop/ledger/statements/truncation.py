@@ -72,7 +72,7 @@ CLAIMS = (
         derivation="truncation-pitfalls",
         rows=("A6",),
         expected=Verdict.REFUTED,
-        note="The bounds a = -2, b = 2 are values, 88 sigma away: the weights are 13.7 % too large.",
+        note="The bounds a = -2, b = 2 are values, 88 sigma away: weights 13.7 % too large.",
         experiments=(
             entries(
                 "torch.nn.init.trunc_normal_",
