@@ -40,7 +40,7 @@ def affine_recurrence() -> Derivation:
     kept = gaussian_integral(T**2, T, SECOND, low=0)
     half = v * (1 + slope**2) * kept + u
     default = Graph(n)
-    x = default.add(Elementwise("relu"), default.input)
+    x = default.add(Elementwise(get("relu")), default.input)
     default.add(Dense(n, n, torch_default_weight(), torch_default_bias()), x)
     torch = recurrence(default.network())
     affine = solve_step(A * SECOND + B, SECOND, START)
@@ -100,6 +100,7 @@ def residual_recurrence() -> Derivation:
     scaled = recurrence(residual(n, 1, scale=1 / sp.sqrt(L)))
     opened = recurrence(residual(n, 1, scale=eta, closing=False))
     one = recurrence(residual(n, 1, closing=False))
+    means = [f.mean_step or MEAN for f in (opened, one)]  # None where q alone is the state
     mean = gaussian_integral(T, T, 2 * SECOND, low=0).doit()
     square = gaussian_integral(T**2, T, 2 * SECOND, low=0).doit()
     r, a = sp.symbols("r a", positive=True)  # r = mu/sqrt(q)
@@ -131,22 +132,22 @@ def residual_recurrence() -> Derivation:
                 SECOND + eta**2 * square + 2 * MEAN * eta * mean,
                 what="q'",
             ),
-            Step("and its mean", opened.mean_step, MEAN + eta * mean, what="mu'"),
+            Step("and its mean", means[0], MEAN + eta * mean, what="mu'"),
             Step(
                 "Both are homogeneous: (a^2 q, a mu) goes to (a^2 q', a mu')",
                 row(
                     *(
                         f.subs({SECOND: a**2 * SECOND, MEAN: a * MEAN}, simultaneous=True)
-                        for f in (opened.step, opened.mean_step)
+                        for f in (opened.step, means[0])
                     )
                 ),
-                row(a**2 * opened.step, a * opened.mean_step),
+                row(a**2 * opened.step, a * means[0]),
                 what="(q', mu') from (a^2 q, a mu)",
             ),
             Step(
                 "eta = 1: where r = mu/sqrt(q) is fixed, `mu'^2 = r^2 q'` at q = 1, a cubic in "
                 "y = r sqrt(pi)",
-                (sp.pi**2 * (one.mean_step**2 - r**2 * one.step)).subs(at),
+                (sp.pi**2 * (means[1] ** 2 - r**2 * one.step)).subs(at),
                 -_balance(r * sp.sqrt(sp.pi)),
                 what="pi^2 (mu'^2 - r^2 q')",
             ),

@@ -142,7 +142,7 @@ MUTANTS = (
             name,
             law_moment(varprop.laws.TruncatedNormal, lambda m, k: 2 * m if k == 2 else m),
         )
-        for name in ("truncated-normal", "truncated-inverse", "truncation-pitfalls")
+        for name in ("truncated-normal", "truncation-pitfalls")
     ),
 )
 
