@@ -44,6 +44,9 @@ _PLACES = {
     "compare": "varprop.comparison:compare",
     "verify": "varprop.comparison:verify",
     "Verdict": "varprop.stats",
+    "JacobianSpectrum": "varprop.theory",
+    "jacobian_spectrum": "varprop.theory",
+    "singular_values": "varprop.montecarlo",
 }
 
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Graph",
     "Initializer",
     "Input",
+    "JacobianSpectrum",
     "Layer",
     "Moments",
     "Network",
@@ -69,11 +73,13 @@ __all__ = [
     "compare",
     "custom_activation",
     "init",
+    "jacobian_spectrum",
     "mlp",
     "predict",
     "recurrence",
     "residual",
     "simulate",
+    "singular_values",
     "truncated_normal",
     "truncated_std",
     "truncation_report",
@@ -107,7 +113,14 @@ if TYPE_CHECKING:
     from varprop.laws import truncated_normal, truncated_std, truncation_report
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime
-    from varprop.montecarlo import Sample, simulate
+    from varprop.montecarlo import Sample, simulate, singular_values
     from varprop.network import Graph, Network, Node
     from varprop.stats import Verdict
-    from varprop.theory import Prediction, Recurrence, predict, recurrence
+    from varprop.theory import (
+        JacobianSpectrum,
+        Prediction,
+        Recurrence,
+        jacobian_spectrum,
+        predict,
+        recurrence,
+    )

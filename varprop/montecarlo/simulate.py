@@ -154,8 +154,8 @@ def simulate(
             "simulate needs numbers, and this network has SymPy symbols; "
             "build it with numeric widths and variances, or use predict for formulas"
         )
-    draws, seed = _whole("draws", draws, least=2), _whole("seed", seed, least=0)
-    chunk = None if chunk is None else _whole("chunk", chunk, least=1)
+    draws, seed = whole("draws", draws, least=2), whole("seed", seed, least=0)
+    chunk = None if chunk is None else whole("chunk", chunk, least=1)
     place, kind = find_device(device), find_dtype(dtype)
     x = None if inputs is None else network.check_inputs(inputs)
     engine = _engine(engine, network, kind, track_scale)
@@ -262,7 +262,8 @@ def tracked(steps: range, what: str, progress: bool | None) -> Any:
     return track(steps, what, console=Console(stderr=True), transient=True)
 
 
-def _whole(name: str, value: Any, least: int) -> int:
+def whole(name: str, value: Any, least: int) -> int:
+    """The value as an int; ValueError for what is no whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     return int(value)

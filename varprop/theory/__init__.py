@@ -4,17 +4,20 @@ from varprop.theory.fold import backward, forward, tangents
 from varprop.theory.precision import Range, range_of
 from varprop.theory.predict import Prediction, predict
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
+from varprop.theory.spectra import JacobianSpectrum, jacobian_spectrum
 
 __all__ = [
     "LAYER",
     "MEAN",
     "SECOND",
     "START",
+    "JacobianSpectrum",
     "Prediction",
     "Range",
     "Recurrence",
     "backward",
     "forward",
+    "jacobian_spectrum",
     "predict",
     "range_of",
     "recurrence",
