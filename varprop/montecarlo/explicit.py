@@ -65,7 +65,7 @@ def run_blocks(
     The defect is |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|): rounding, unless an engine is
     wrong.
     """
-    _load_forward_mode()
+    load_forward_mode()
     x, t, u, parameters = draw_blocks(network, inputs, seed, blocks, device, dtype)
     values: dict[str, Scaled] = {network.input: Scaled.of(x)}
     tangents: dict[str, Scaled] = {network.input: Scaled.of(t)}
@@ -132,7 +132,7 @@ def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 @cache
-def _load_forward_mode() -> None:
+def load_forward_mode() -> None:
     """The first dual tensor of a process loads rules by a way that torch itself deprecates."""
     with warnings.catch_warnings(), forward_ad.dual_level():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.func import jvp, vjp, vmap
 
-from varprop.montecarlo.explicit import BLOCK, draw_blocks
+from varprop.montecarlo.explicit import BLOCK, draw_blocks, load_forward_mode
 from varprop.montecarlo.simulate import find_device, tracked, whole
 from varprop.network import Network, check_network
 
-CHUNK_BYTES = 64 * 2**20  # tangents of all directions that are held at once
+CHUNK_BYTES = 32 * 2**20  # weights, and tangents of all directions, that are held at once
 
 
 def singular_values(
@@ -39,11 +39,19 @@ def singular_values(
     draws, seed = whole("draws", draws, least=1), whole("seed", seed, least=0)
     place = find_device(device)
     x = None if inputs is None else network.check_inputs(inputs)
+    load_forward_mode()
+    blocks, step = -(-draws // BLOCK), _blocks_at_once(network, 1 if x is None else len(x))
     parts = [
-        _of_blocks(network, x, seed, range(block, block + 1), place)
-        for block in tracked(range(-(-draws // BLOCK)), "drawing Jacobians", progress)
+        _of_blocks(network, x, seed, range(start, min(start + step, blocks)), place)
+        for start in tracked(range(0, blocks, step), "drawing Jacobians", progress)
     ]
     return np.concatenate(parts)[:draws]
+
+
+def _blocks_at_once(network: Network, points: int) -> int:
+    directions = min(network.sizes[network.input], network.sizes[network.output])
+    tangents = directions * points * max(network.sizes.values())
+    return max(1, CHUNK_BYTES // (8 * BLOCK * (tangents + network.parameter_count)))
 
 
 def _of_blocks(

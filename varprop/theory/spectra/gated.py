@@ -23,6 +23,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 STEPS = 64  # bisections: to the last digit of a float
+NEWTON = 12  # steps from the table to the last digit
 FARTHEST = 40.0  # |log r|
 
 
@@ -111,7 +112,7 @@ class Gated:
             total = total + k * np.angle(p + (1 - p) * u)
         return total
 
-    def _slope(self, u: float) -> float:
+    def _slope(self, u: Any) -> Any:
         """u d log lambda / du: its real zeros are the edges."""
         total = sum(k * (1 - p) * u / (p + (1 - p) * u) for p, k in self.gates) - 1.0
         return total + (self.iid * u / (1 - u) if self.iid else 0.0)
@@ -130,13 +131,35 @@ class Gated:
         if self.edges is None:
             return x, np.zeros(x.shape, bool), np.zeros(0, complex)
         inside = (x > self.edges.low) & (x < self.edges.high)
-        wanted = x[inside]
+        wanted = np.log(x[inside])
+        start, known = self._table
+        u, step = np.interp(wanted, known[::-1], start[::-1]), np.zeros(wanted.shape)
+        for _ in range(NEWTON):
+            step = (np.log(np.abs(self.at(u))) + 1j * self._phase(u) - wanted) * u / self._slope(u)
+            u = u - step
+        lost = ~(np.abs(step) <= 1e-9 * np.abs(u)) | (u.imag <= 0)
+        if lost.any():
+            u[lost] = self._bisected(wanted[lost])
+        return x, inside, u
+
+    @cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        """The curve at angles that crowd at both ends, and its falling log lambda."""
+        near = np.geomspace(1e-9, self.largest_angle / 2, 200)
+        u = self.curve(np.concatenate([near, self.largest_angle - near[-2::-1]]))
+        return u, np.minimum.accumulate(np.log(np.abs(self.at(u))))
+
+    def _phase(self, u: np.ndarray) -> np.ndarray:
+        return self._argument(u, np.angle(u))
+
+    def _bisected(self, wanted: np.ndarray) -> np.ndarray:
+        """The u where log lambda is as wanted, by bisection: slow, and sure."""
         low, high = np.zeros(wanted.shape), np.full(wanted.shape, self.largest_angle)
         for _ in range(STEPS):
             middle = (low + high) / 2
-            larger = np.abs(self.at(self.curve(middle))) > wanted
+            larger = np.log(np.abs(self.at(self.curve(middle)))) > wanted
             low, high = np.where(larger, middle, low), np.where(larger, high, middle)
-        return x, inside, self.curve((low + high) / 2)
+        return self.curve((low + high) / 2)
 
 
 def _root(rising: Any, low: float, high: float) -> float:
