@@ -34,6 +34,16 @@ _THEMES = {
     "symmetry": ("equal-neurons",),
     "gaussian_calculus": ("price-theorem",),
     "kernels": ("relu-kernel", "leaky-kernel", "erf-kernel", "gelu-kernel", "sin-kernel"),
+    "spectra": (
+        "jacobian-variance",
+        "fuss-catalan",
+        "relu-spectrum-edges",
+        "quarter-circle-mean",
+    ),
+    "selu": ("selu-constants",),
+    "siren": ("siren-variance",),
+    "tied": ("tied-weights",),
+    "frames": ("coherence-bound",),
     "residual": ("residual-doubling",),
     "recurrences": ("affine-recurrence", "residual-recurrence", "riccati-recurrence"),
 }

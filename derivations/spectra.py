@@ -131,9 +131,15 @@ def fuss_catalan() -> Derivation:
                 row(
                     2 + 1 / n,
                     3 + 3 / n + 3 / n**2,
-                    sp.expand(4 + 6 / n + 10 / n**2 + 4 / n**3),
+                    4 + 6 / n + 12 / n**2 + 5 / n**3,
                 ),
                 what="E m_2 at width n",
+            ),
+            Step(
+                "At n = 1 that is `(E w^4)^L` of a standard normal w",
+                row(*(value.subs(n, 1) for value in finite)),
+                row(3, 9, 27),
+                what="E m_2 at n = 1",
             ),
             Step(
                 "The edge",

@@ -47,6 +47,8 @@ _PLACES = {
     "JacobianSpectrum": "varprop.theory",
     "jacobian_spectrum": "varprop.theory",
     "singular_values": "varprop.montecarlo",
+    "tied_second_moment": "varprop.theory",
+    "frames": "varprop.theory.frames:",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "activation",
     "compare",
     "custom_activation",
+    "frames",
     "init",
     "jacobian_spectrum",
     "mlp",
@@ -80,6 +83,7 @@ __all__ = [
     "residual",
     "simulate",
     "singular_values",
+    "tied_second_moment",
     "truncated_normal",
     "truncated_std",
     "truncation_report",
@@ -120,7 +124,9 @@ if TYPE_CHECKING:
         JacobianSpectrum,
         Prediction,
         Recurrence,
+        frames,
         jacobian_spectrum,
         predict,
         recurrence,
+        tied_second_moment,
     )

@@ -6,7 +6,7 @@ import derivations
 from varprop.ledger import Settings, claims
 from varprop.ledger.run import run_claim
 
-ROWS = {"A1", "A2", "A5", "A6", "B1", "B2", "B3", "B4", "B5", "B8"}
+ROWS = {"A1", "A2", "A3", "A4", "A5", "A6", "B1", "B2", "B3", "B4", "B5", "B8"}
 ROWS |= {f"C{i}" for i in range(1, 8)} | {f"E{i}" for i in range(1, 7)}
 CLAIMS = {claim.name: claim for claim in claims()}
 

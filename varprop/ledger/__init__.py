@@ -20,4 +20,11 @@ def claims() -> tuple[Claim, ...]:
     )
 
     themes = (glorot, he, depth, tanh, kernels, defaults, truncation, range, symmetry)
+        special,
+        spectra,
+        symmetry,
+        tanh,
+    )
+
+    themes = (glorot, he, tanh, kernels, defaults, range, symmetry, spectra, special)
     return tuple(claim for theme in themes for claim in theme.CLAIMS)

@@ -130,7 +130,7 @@ def values(
             column = sample.values(one.node, one.quantity)[:, 0]
             figures[f"{one.node} {one.quantity}"] = float(column.mean())
             try:
-                verdict, low, high = _against(column / one.value, margin, ERROR_RATE / len(stated))
+                verdict, low, high = against(column / one.value, margin, ERROR_RATE / len(stated))
             except ValueError as refusal:
                 verdicts.append(Verdict.UNDECIDED)
                 words.append(f"{one.node} {one.quantity}: {refusal}")
@@ -148,7 +148,7 @@ def values(
     return _named(run, name)
 
 
-def _against(ratio: np.ndarray, margin: float, level: float) -> tuple[Verdict, float, float]:
+def against(ratio: np.ndarray, margin: float, level: float) -> tuple[Verdict, float, float]:
     """The verdict on E ratio = 1 within the margin, refuted at `level`, and its interval."""
     test = studentized_test(ratio, 1.0, 2 * FALSE_PASS)
     low, high = (float(v) for v in test.interval(2 * FALSE_PASS))

@@ -5,6 +5,7 @@ from varprop.theory.precision import Range, range_of
 from varprop.theory.predict import Prediction, predict
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
 from varprop.theory.spectra import JacobianSpectrum, jacobian_spectrum
+from varprop.theory.tied import tied_second_moment
 
 __all__ = [
     "LAYER",
@@ -22,4 +23,5 @@ __all__ = [
     "range_of",
     "recurrence",
     "tangents",
+    "tied_second_moment",
 ]

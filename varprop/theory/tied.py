@@ -25,12 +25,10 @@ def tied_second_moment(steps: int, width: Any) -> Any:
 @cache
 def _powers(steps: int) -> dict[int, int]:
     """How many pairings give n^-k, by k."""
-    # Factor k of either copy is A[row, column]; the copies share their first and last index.
-    last = 2 * steps - 1
-    rows = [*range(1, steps), last, *range(steps, last - 1), last]
-    columns = [0, *range(1, steps), 0, *range(steps, last - 1)]
-    if steps == 1:
-        rows, columns = [1, 1], [0, 0]
+    # A[a_(k+1), a_k] and A[b_(k+1), b_k]; both chains share a_0 and a_t. Index b_k is number t + k.
+    inner = range(steps + 1, 2 * steps)
+    rows = [*range(1, steps + 1), *inner, steps]
+    columns = [*range(steps), 0, *inner]
     found: dict[int, int] = {}
     for pairs in _pairings(tuple(range(2 * steps))):
         links = [(of[i], of[j]) for i, j in pairs for of in (rows, columns)]

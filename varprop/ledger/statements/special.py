@@ -1,0 +1,297 @@
+"""SELU, SIREN, tied weights, and weights as frames of vectors."""
+
+import numpy as np
+import torch
+from scipy import special
+
+from derivations.selu import activation as selu
+from varprop.builders import mlp
+from varprop.initializers import normal, orthogonal, uniform
+from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
+from varprop.ledger.experiments import ERROR_RATE, Stated, values
+from varprop.ledger.statements.spectra import columns
+from varprop.montecarlo import singular_values
+from varprop.network import Network
+from varprop.stats import Verdict, studentized_test
+from varprop.theory import frames
+
+SIREN = "Sitzmann et al. (2020), section 3.2"
+KLAMBAUER = "Klambauer, Unterthiner, Mayr & Hochreiter (2017)"
+DETECTION = "detection study notes: weight initialization"
+WIDTH = 256
+ROOM = 216  # dimensions of a 3 x 3 filter over 24 channels
+
+
+def _selu(depth: int = 8) -> Network:
+    weights = normal(variance=1 / WIDTH)
+    return mlp(WIDTH, depth, activation=selu(), weights=weights, output=None)
+
+
+def _sine(biased: bool = False) -> Network:
+    """Hidden layers of SIREN as they act once omega_0 = 30 is divided out of the weights."""
+    limit = (6 / WIDTH) ** 0.5
+    bias = uniform(-30 / WIDTH**0.5, 30 / WIDTH**0.5) if biased else None
+    return mlp(
+        WIDTH, 8, activation="sin", weights=uniform(-limit, limit), bias=bias, output=None
+    )
+
+
+def _tied_moment(steps: int, size: int, stated: float) -> Experiment:
+    """|A^t x|^2 over many small matrices."""
+
+    def measure(settings: Settings) -> dict[str, np.ndarray]:
+        generator = torch.Generator().manual_seed(settings.seed)
+        how = {"generator": generator, "dtype": torch.float64}
+        matrix = torch.randn(settings.draws(200_000), size, size, **how) / size**0.5
+        power = torch.linalg.matrix_power(matrix, steps)
+        return {"E |A^t x|^2": (power.square().sum((1, 2)) / size).numpy()}
+
+    return columns(f"t = {steps}, n = {size}", measure, {"E |A^t x|^2": stated})
+
+
+def _demo(tied: bool, width: int = 128, steps: int = 100, draws: int = 96) -> Experiment:
+    """E log |x_100|^2/|x_0|^2 of the demonstration against its value for independent matrices."""
+    name = "one matrix" if tied else "independent matrices (control)"
+    expected = steps * (special.digamma(width / 2) - np.log(width / 2))
+
+    def run(settings: Settings) -> Evidence:
+        generator = torch.Generator().manual_seed(settings.seed)
+        how = {"generator": generator, "dtype": torch.float32}
+        count = settings.draws(draws)
+        x, matrix = torch.randn(count, width, 1, **how), torch.empty(0)
+        start = x.square().sum((1, 2)).log()
+        for step in range(steps):
+            if step == 0 or not tied:
+                matrix = torch.randn(count, width, width, **how) / width**0.5
+            x = matrix @ x
+        change = (x.square().sum((1, 2)).log() - start).double().numpy()
+        test = studentized_test(change, expected, ERROR_RATE)
+        low, high = (float(v) + expected for v in test.interval(ERROR_RATE))
+        differs = float(test.p_value) <= ERROR_RATE
+        summary = (
+            f"{steps} steps, n = {width}, {count} networks: E log |x|^2 {change.mean():+.3f} in "
+            f"[{low:+.3f}, {high:+.3f}], {expected:+.3f} for independent matrices; standard "
+            f"deviation {change.std(ddof=1):.2f}"
+        )
+        figures = {"measured": float(change.mean()), "independent": float(expected)}
+        verdict = Verdict.REFUTED if differs else Verdict.CONFIRMED
+        return Evidence(name, verdict, summary, figures)
+
+    run.__name__ = name
+    return run
+
+
+def _constructions(settings: Settings) -> Evidence:
+    """Frames in closed form against the Welch bound, and random and packed vectors above it."""
+    rng = np.random.default_rng(settings.seed)
+    met = {
+        "DCT basis, 16 in R^16": frames.dct_basis(16),
+        "Hadamard basis, 16 in R^16": frames.hadamard_basis(16),
+        "Haar basis, 16 in R^16": frames.haar_basis(16),
+        "simplex, 17 in R^16": frames.simplex_frame(16),
+        "Paley frame, 30 in R^15": frames.paley_frame(29),
+    }
+    above = {
+        "random, 32 in R^16": frames.random_frame(32, 16, rng),
+        "packed, 32 in R^16": frames.packed_frame(32, 16, rng, steps=600),
+    }
+    gaps = {k: frames.coherence(v) - frames.welch_bound(*v.shape) for k, v in {**met, **above}.items()}
+    holds = all(gap > -1e-12 for gap in gaps.values()) and all(gaps[k] < 1e-12 for k in met)
+    tight = all(np.ptp(frames.frame_bounds(v)) < 1e-12 for v in met.values())
+    words = [f"{name}: Welch bound {gap:+.3g}" for name, gap in gaps.items()]
+    verdict = Verdict.CONFIRMED if holds and tight else Verdict.REFUTED
+    return Evidence("frames against the bound", verdict, "; ".join(words), gaps)
+
+
+def _random_is_needed(settings: Settings) -> Evidence:
+    """Random vectors against constructions of the same sizes: does any construction do better?"""
+    rng = np.random.default_rng(settings.seed)
+    ratios = {}
+    for name, frame in (
+        ("16 in R^16, DCT", frames.dct_basis(16)),
+        ("17 in R^16, simplex", frames.simplex_frame(16)),
+        ("30 in R^15, Paley", frames.paley_frame(29)),
+    ):
+        random = min(frames.coherence(frames.random_frame(*frame.shape, rng)) for _ in range(20))
+        ratios[name] = random - frames.coherence(frame)
+    better = all(gap > 0.1 for gap in ratios.values())
+    words = [f"{name}: best of 20 random draws is {gap:+.3f} above" for name, gap in ratios.items()]
+    verdict = Verdict.REFUTED if better else Verdict.CONFIRMED
+    return Evidence("constructions against random", verdict, "; ".join(words), ratios)
+
+
+def _coherence(channels: int, stated: float) -> Experiment:
+    def measure(settings: Settings) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([settings.seed, channels])
+        draws = settings.draws(80)
+        found = [frames.coherence(frames.random_frame(channels, ROOM, rng)) for _ in range(draws)]
+        return {"coherence": np.array(found)}
+
+    return columns(f"{channels} random filters", measure, {"coherence": stated})
+
+
+def _orthogonal_filters(channels: int) -> Experiment:
+    """Orthogonal initialization: orthonormal filters, or a tight frame where they are too many."""
+    name = f"{channels} orthogonal filters"
+
+    def run(settings: Settings) -> Evidence:
+        weights = orthogonal()
+        net = mlp(widths=[ROOM, channels], activation="identity", weights=weights)
+        s = singular_values(net, draws=1, seed=settings.seed, device="cpu", progress=False)[0, 0]
+        kept = min(1.0, channels / ROOM)
+        isometry = float(np.abs(s - 1).max()) < 1e-12 and len(s) == min(channels, ROOM)
+        fits = (channels > ROOM) == (frames.welch_bound(channels, ROOM) > 0)
+        verdict = Verdict.CONFIRMED if isometry and fits else Verdict.REFUTED
+        summary = (
+            f"{len(s)} singular values, all 1; |Wx|^2/|x|^2 is {kept:.3g} on average, per filter "
+            f"{min(1.0, ROOM / channels):.3g} of unit variance; Welch bound "
+            f"{frames.welch_bound(channels, ROOM):.4f}"
+        )
+        return Evidence(name, verdict, summary, {"singular values": len(s), "kept": kept})
+
+    run.__name__ = name
+    return run
+
+
+CLAIMS = (
+    Claim(
+        name="selu-constants",
+        title="SELU's constants, its fixed point, and the growth of gradients",
+        statement="alpha = 1.67326..., lambda = 1.05070...: mean 0 and second moment 1 are kept and "
+        "attract; gradients grow by chi = 1.0715750 per layer",
+        source=KLAMBAUER + " for the constants",
+        derivation="selu-constants",
+        experiments=(
+            values(
+                "eight layers of 256",
+                _selu(),
+                [
+                    Stated("selu_1", "second_moment", 1.0),
+                    Stated("selu_8", "second_moment", 1.0),
+                    Stated("input", "grad_second_moment", 1.071575**8),
+                ],
+                draws=768,
+            ),
+        ),
+    ),
+    Claim(
+        name="selu-keeps-gradients",
+        title="'With SELU exploding gradients are impossible'",
+        statement="at the fixed point the second moment of the gradient is kept over eight layers",
+        source=KLAMBAUER + ", as the theorem on variance bounds is often told",
+        derivation="selu-constants",
+        expected=Verdict.REFUTED,
+        note="The theorem bounds the variance of activations. Backward, chi = 1.0716 at the fixed "
+        "point: 1.74 over eight layers, 1000 over a hundred.",
+        experiments=(
+            values(
+                "eight layers of 256",
+                _selu(),
+                [Stated("input", "grad_second_moment", 1.0)],
+                draws=768,
+                quantity="grad_second_moment",
+            ),
+        ),
+    ),
+    Claim(
+        name="siren-variance",
+        title="'SIREN's weights give pre-activations of variance 1'",
+        statement="U(+-sqrt(6/n)) and sine: Var z = 1 in every layer",
+        source=SIREN,
+        derivation="siren-variance",
+        expected=Verdict.REFUTED,
+        note="E sin^2 = 1/2 needs a uniform phase, and a Gaussian z of variance 1 has 0.43. Layer 2 "
+        "does see a uniform phase, as omega_0 = 30 makes that of layer 1 wide.",
+        experiments=(
+            values(
+                "layer 8 of 256",
+                _sine(),
+                [Stated("dense_8", "second_moment", 1.0)],
+                draws=512,
+                engine="explicit",
+            ),
+        ),
+    ),
+    Claim(
+        name="siren-fixed-point",
+        title="The variance that SIREN settles at",
+        statement="Var z = 1 + W_0(-2 e^-2)/2 = 0.7968 without bias; 2.1585 at n = 256 with torch's "
+        "default bias times omega_0 = 30",
+        source="the fixed point of q = 1 - e^(-2q) for " + SIREN,
+        derivation="siren-variance",
+        experiments=(
+            values(
+                "no bias",
+                _sine(),
+                [Stated("dense_8", "second_moment", 0.7968)],
+                draws=512,
+                engine="explicit",
+            ),
+            values(
+                "default bias times 30",
+                _sine(biased=True),
+                [Stated("dense_8", "second_moment", 2.1585)],
+                draws=256,
+                engine="explicit",
+            ),
+        ),
+    ),
+    Claim(
+        name="tied-weights",
+        title="One matrix used at every step, exactly",
+        statement="E |A^t x|^2 / |x|^2 for N(0, 1/n) entries: 1 + 2/n^2 at t = 2 and "
+        "1 + 10/n^2 + 4/n^3 at t = 3: at n = 4, 1.125 and 1.6875",
+        source="Wick's formula",
+        derivation="tied-weights",
+        experiments=(_tied_moment(2, 4, 1.125), _tied_moment(3, 4, 1.6875)),
+    ),
+    Claim(
+        name="tied-demo",
+        title="'The demonstration with one reused matrix shows a deep network'",
+        statement="100 products with one matrix: log |x|^2 changes as with 100 independent ones",
+        source="tutorials on initialization that reuse one matrix",
+        derivation="tied-weights",
+        rows=("A1", "C2"),
+        expected=Verdict.REFUTED,
+        note="Independent matrices: E log |x|^2 = L (psi(n/2) - log(n/2)), about -L/n. One matrix: "
+        "its largest eigenvalue takes over, and E |A^t x|^2 - 1 grows like t^4/n^2.",
+        experiments=(_demo(tied=True),),
+    ),
+    Claim(
+        name="coherence-bound",
+        title="How far apart N unit vectors can be",
+        statement="coherence is at least sqrt((N-m)/(m(N-1))), met by orthonormal bases, the simplex "
+        "and Paley's frames, which are tight; not by random vectors",
+        source="Welch (1974); Strohmer & Heath (2003); " + DETECTION,
+        derivation="coherence-bound",
+        rows=("A3",),
+        experiments=(_constructions,),
+    ),
+    Claim(
+        name="random-is-needed",
+        title="'Random vectors are used because no fast construction is known'",
+        statement="no construction is known that separates N vectors in R^m as well as random ones",
+        source=DETECTION,
+        derivation="coherence-bound",
+        rows=("A3",),
+        expected=Verdict.REFUTED,
+        note="In general the best packing is unknown, but for N up to m (any orthonormal basis), "
+        "m + 1 (the simplex) and 2m = p + 1 (Paley) closed forms meet the bound, far below random "
+        "vectors. Random weights have another merit: averages over them are known for any input.",
+        experiments=(_random_is_needed,),
+    ),
+    Claim(
+        name="shufflenet-filters",
+        title="Filters against dimensions: ShuffleNetV2's second stage",
+        statement="48, 116, 176 and 244 filters in 3*3*24 = 216 dimensions: only 244 are too many to "
+        "be orthogonal; random ones have coherence 0.233, 0.263, 0.276, 0.285",
+        source=DETECTION,
+        derivation="coherence-bound",
+        rows=("A4",),
+        experiments=(
+            _coherence(48, 0.2334),
+            _coherence(244, 0.2853),
+            *(_orthogonal_filters(n) for n in (48, 116, 176, 244)),
+        ),
+    ),
+)
