@@ -1,5 +1,6 @@
 """SELU: its two constants from the fixed point (0, 1), and what the fixed point does to signals."""
 
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -48,7 +49,8 @@ def constants() -> tuple[Any, Any]:
 def activation() -> Activation:
     """SELU with the constants to 20 digits."""
     slope, scale = (c.evalf(20) for c in constants())
-    return custom("selu", sp.Piecewise((scale * X, X > 0), (scale * slope * (sp.exp(X) - 1), True)))
+    pieces = sp.Piecewise((scale * X, X > 0), (scale * slope * (sp.exp(X) - 1), True))
+    return replace(custom("selu", pieces), torch_name="selu")
 
 
 def selu_constants() -> Derivation:

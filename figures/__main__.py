@@ -14,7 +14,7 @@ from pathlib import Path
 
 from figures.produce import Drawable, produce
 
-NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients")
+NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients", "jacobian_spectra", "coherence")
 
 
 class OneLine(argparse.ArgumentParser):
