@@ -34,7 +34,7 @@ def coherence_bound() -> Derivation:
                 what="m tr G^2 - (tr G)^2",
             ),
             Step(
-                "`tr G^2 = sum of cos^2` is at most N + N(N-1) mu^2, with equality when equiangular;"
+                "`tr G^2 = sum of cos^2` is at most N + N(N-1) mu^2, equal if equiangular;"
                 " so N^2/m <= that. At equality, solved for mu, varprop's bound",
                 sp.sqrt(sp.solve(sp.Eq(squares, N**2 / m), mu**2)[0]),
                 welch_bound(N, m),
@@ -67,7 +67,7 @@ def coherence_bound() -> Derivation:
             ),
             Step("and its mean is 1/m", second / beta, 1 / m, what="E cos^2"),
             Step(
-                "The largest of M = N(N-1)/2 such has `sqrt(2 ln M/m)` to leading order, so with N: "
+                "The largest of M = N(N-1)/2 such is `sqrt(2 ln M/m)` to leading order, with N "
                 "2 sqrt(ln N/m)",
                 sp.limit(sp.log(pairs) / sp.log(N), N, sp.oo),
                 2,

@@ -55,8 +55,8 @@ def activation() -> Activation:
 
 def selu_constants() -> Derivation:
     slope, scale = constants()
-    to_mean = sp.diff(mean(scale, slope, v), v).subs(v, 1)
-    to_square = sp.diff(square(scale, slope, v), v).subs(v, 1)
+    to_mean: Any = sp.diff(mean(scale, slope, v), v).subs(v, 1)
+    to_square: Any = sp.diff(square(scale, slope, v), v).subs(v, 1)
     gradient = slope_square(scale, slope, sp.S.One)
     below = alpha * (sp.exp(-T) - 1)
     selu = activation()
@@ -95,7 +95,10 @@ def selu_constants() -> Derivation:
             ),
             Step(
                 "Mean 0 at v = 1 fixes alpha",
-                1 / (sp.sqrt(2 * sp.pi) * (sp.Rational(1, 2) - sp.sqrt(sp.E) * phi_normal(-sp.S.One))),
+                1
+                / (
+                    sp.sqrt(2 * sp.pi) * (sp.Rational(1, 2) - sp.sqrt(sp.E) * phi_normal(-sp.S.One))
+                ),
                 slope,
                 what="alpha",
             ),

@@ -36,7 +36,7 @@ def jacobian_variance() -> Derivation:
         ),
         (
             Step(
-                "1/S of W W' of Gaussian weights, from its moments g and 2 g^2: 1 + z in units of g",
+                "1/S of W W' of Gaussian weights, from its moments g and 2 g^2: g (1 + z)",
                 row(*inverse_s((gain, 2 * gain**2))),
                 row(gain, gain),
                 what="1/S = g (1 + z) + ...",
@@ -306,4 +306,3 @@ def _normal_moment(k: int, variance: Any) -> Any:
 def _coefficients(function: Any, order: int) -> list[Any]:
     series = sp.series(function, z, 0, order).removeO()
     return [sp.factor(series.coeff(z, k)) for k in range(order)]
-

@@ -62,7 +62,9 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         arrays[f"histogram_{k}"] = counted / (squared.size * step)
         arrays[f"grid_{k}"] = grid
         arrays[f"density_{k}"] = 2 * grid * spectrum.density(grid**2)
-        arrays[f"atoms_{k}"] = np.array([[np.sqrt(x), mass] for x, mass in spectrum.atoms])
+        arrays[f"atoms_{k}"] = np.array(
+            [[np.sqrt(x), m, np.mean(np.abs(squared - x) < 1e-12 * top)] for x, m in spectrum.atoms]
+        )
         arrays[f"largest_{k}"] = np.array([np.sqrt(top), np.sqrt(squared.max(-1)).mean()])
         claims.append(_claim(squared, spectrum, parameters["margin"], case))
         about = {"activation": activation, "weights": weights, "width": width, "depth": depth}
@@ -101,7 +103,7 @@ def draw(results: Results) -> Figure:
         f"Singular values of the input-output Jacobian, {about['depth']} layers of "
         f"{about['width']} units at criticality, {about['draws']} networks (filled). Line: limit "
         "of infinite width by free probability. Stems: point masses, in per cent of all singular "
-        "values, beside the measured share. Dashed: upper edge; triangle: mean largest one measured."
+        "values, beside the measured share. Dashed: upper edge; triangle: mean of the largest."
     )
     figure = style.page(results, 3.9, note=note)
     axes = figure.subplots(2, 2)
@@ -135,9 +137,7 @@ def _panel(panel: Axes, arrays: Mapping[str, np.ndarray]) -> None:
     inner = histogram[1:] if continuous else histogram
     top = 1.25 * max(float(np.max(tail, initial=0.0)), float(np.max(inner)))
     panel.set(xlim=(-0.02 * edges[-1], edges[-1]), ylim=(0, top))
-    for place, mass in arrays["atoms"].reshape(-1, 2):
-        near = np.abs(edges[:-1] + step / 2 - place) < step
-        measured = float(histogram[near].sum() * step)
+    for place, mass, measured in arrays["atoms"].reshape(-1, 3):
         panel.plot([place, place], [0, 0.9 * top], color=line, linewidth=2.2, solid_capstyle="butt")
         text = f" {100 * mass:.0f} % (measured {100 * measured:.0f} %)"
         panel.text(place, 0.88 * top, text, fontsize=style.SMALL, va="top")

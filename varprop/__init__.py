@@ -49,6 +49,7 @@ _PLACES = {
     "singular_values": "varprop.montecarlo",
     "tied_second_moment": "varprop.theory",
     "frames": "varprop.theory.frames:",
+    "ntk": "varprop.theory",
 }
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "init",
     "jacobian_spectrum",
     "mlp",
+    "ntk",
     "predict",
     "recurrence",
     "residual",
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
         Recurrence,
         frames,
         jacobian_spectrum,
+        ntk,
         predict,
         recurrence,
         tied_second_moment,

@@ -71,7 +71,9 @@ def test_second_moment_of_gaussian_products_at_width_ten(depth, seed):
     import derivations.spectra as proof
 
     n, draws = 10, 4000
-    net = vp.mlp(n, depth, activation="identity", weights=vp.init.normal(variance=1 / n), output=None)
+    net = vp.mlp(
+        n, depth, activation="identity", weights=vp.init.normal(variance=1 / n), output=None
+    )
     squares = vp.singular_values(net, draws=draws, seed=seed)[:, 0] ** 2
     expected = float(proof.finite_second_moment(depth, sp.Integer(n)))
     second = (squares**2).mean(-1)

@@ -1,5 +1,6 @@
 """Jacobian spectra against Fuss-Catalan numbers, known laws, and roots at 50 digits."""
 
+from itertools import pairwise
 from math import comb
 
 import mpmath as mp
@@ -101,7 +102,7 @@ def test_mixed_layers_have_the_moments_of_the_series(law):
 def test_survival_is_the_integral_of_the_density(law):
     low, high = law.edges
     marks = low + (high - low) * np.array([0.01, 0.2, 0.55, 0.9])
-    for a, b in zip(marks[:-1], marks[1:], strict=True):
+    for a, b in pairwise(marks):
         mass = integrate.quad(lambda x: float(law.density(x)), a, b, epsabs=1e-12)[0]
         assert float(law.survival(a) - law.survival(b)) == pytest.approx(mass, abs=1e-10)
     atoms = dict(law.atoms)
@@ -135,7 +136,7 @@ def test_two_free_projections_follow_their_known_law():
 
 @pytest.mark.parametrize("activation, weights, depth", CASES)
 def test_density_is_minus_im_g_over_pi_at_50_digits(activation, weights, depth):
-    """lambda S(z) = (1 + z)/z, followed at 50 digits from z = m_1/lambda far above the real axis."""
+    """lambda S(z) = (1 + z)/z, followed at 50 digits from z = m_1/lambda far off the axis."""
     law = gated(activation, weights, depth)
     shut = sum(k for _, k in law.gates)
     for share in (0.003, 0.3, 0.97):
@@ -210,7 +211,9 @@ def test_fixed_point_is_one(activation, gain, bias):
 def test_fixed_point_at_zero_gives_the_slope_there():
     spectrum = vp.jacobian_spectrum("tanh", 5, weight_variance=0.8)
     assert spectrum.mean == pytest.approx(0.8**5, rel=1e-9)
-    assert vp.jacobian_spectrum("tanh", 5, weights="orthogonal", weight_variance=0.8).variance < 1e-9
+    assert (
+        vp.jacobian_spectrum("tanh", 5, weights="orthogonal", weight_variance=0.8).variance < 1e-9
+    )
 
 
 def test_published_tanh_numbers():
@@ -221,7 +224,10 @@ def test_published_tanh_numbers():
 
 
 def test_slope_atoms_of_piecewise_linear_activations(rng):
-    assert slope_atoms(vp.activation("relu"), 0.3) == ((0, sp.Rational(1, 2)), (1, sp.Rational(1, 2)))
+    assert slope_atoms(vp.activation("relu"), 0.3) == (
+        (0, sp.Rational(1, 2)),
+        (1, sp.Rational(1, 2)),
+    )
     assert slope_atoms(vp.activation("tanh"), 0.3) is None
     atoms = slope_atoms(HARD, 0.7)
     assert [value for value, _ in atoms] == [0, 1, 0]
@@ -234,7 +240,9 @@ def test_slope_atoms_of_piecewise_linear_activations(rng):
 def test_series_against_polynomials():
     z, e = sp.symbols("z e")
     a, b = (2, 3, sp.Rational(1, 5), 7), (1, -1, 4, 2)
-    product = sp.expand(sum(v * z**k for k, v in enumerate(a)) * sum(v * z**k for k, v in enumerate(b)))
+    product = sp.expand(
+        sum(v * z**k for k, v in enumerate(a)) * sum(v * z**k for k, v in enumerate(b))
+    )
     assert multiply(a, b) == tuple(product.coeff(z, k) for k in range(4))
     base = sum(v * z**k for k, v in enumerate(a))
     series = sp.series(base**e, z, 0, 4).removeO()

@@ -82,7 +82,8 @@ def jacobian(
             return jvp(forward, (x,), (direction.expand_as(x),))[1]
 
         return vmap(column, chunk_size=step)(basis).movedim(0, -1)
-    out, pull = vjp(forward, x)
+    pulled: Any = vjp(forward, x)
+    out, pull = pulled
 
     def row(direction: torch.Tensor) -> torch.Tensor:
         return pull(direction.expand_as(out))[0]

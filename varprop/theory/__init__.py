@@ -1,6 +1,7 @@
 """Theory: predictions as folds of the layers' moment rules."""
 
 from varprop.theory.fold import backward, forward, tangents
+from varprop.theory.ntk import ntk
 from varprop.theory.precision import Range, range_of
 from varprop.theory.predict import Prediction, predict
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
@@ -19,6 +20,7 @@ __all__ = [
     "backward",
     "forward",
     "jacobian_spectrum",
+    "ntk",
     "predict",
     "range_of",
     "recurrence",

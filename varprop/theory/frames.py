@@ -1,10 +1,10 @@
 """Frames: N unit vectors in R^m, how far apart they are, and what they do to a signal.
 
-    coherence    max over i < j of |cos(v_i, v_j)|
-    Welch bound  coherence >= sqrt((N - m)/(m (N - 1))) for N >= m; equality for equiangular tight
-                 frames only (Welch 1974)
-    frame bounds A |x|^2 <= |V x|^2 <= B |x|^2, V of shape (N, m) with unit rows: A = B = N/m for a
-                 tight frame, and then the squared length is kept up to that factor for every x
+coherence    max over i < j of |cos(v_i, v_j)|
+Welch bound  coherence >= sqrt((N - m)/(m (N - 1))) for N >= m; equality for equiangular tight
+             frames only (Welch 1974)
+frame bounds A |x|^2 <= |V x|^2 <= B |x|^2, V of shape (N, m) with unit rows: A = B = N/m for a
+             tight frame, and then the squared length is kept up to that factor for every x
 """
 
 from typing import Any
@@ -150,7 +150,7 @@ def _unit_rows(vectors: Any) -> np.ndarray:
     rows = np.asarray(vectors, float)
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(
-            f"a frame is an array (vectors, dimension) of two vectors or more, got shape {rows.shape}"
+            f"a frame is an array (vectors, dimension) of two or more, got shape {rows.shape}"
         )
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     if not np.all(norms > 0) or not np.all(np.isfinite(norms)):

@@ -93,7 +93,9 @@ def _constructions(settings: Settings) -> Evidence:
         "random, 32 in R^16": frames.random_frame(32, 16, rng),
         "packed, 32 in R^16": frames.packed_frame(32, 16, rng, steps=600),
     }
-    gaps = {k: frames.coherence(v) - frames.welch_bound(*v.shape) for k, v in {**met, **above}.items()}
+    gaps = {
+        k: frames.coherence(v) - frames.welch_bound(*v.shape) for k, v in {**met, **above}.items()
+    }
     holds = all(gap > -1e-12 for gap in gaps.values()) and all(gaps[k] < 1e-12 for k in met)
     tight = all(np.ptp(frames.frame_bounds(v)) < 1e-12 for v in met.values())
     words = [f"{name}: Welch bound {gap:+.3g}" for name, gap in gaps.items()]
@@ -110,7 +112,10 @@ def _random_is_needed(settings: Settings) -> Evidence:
         ("17 in R^16, simplex", frames.simplex_frame(16)),
         ("30 in R^15, Paley", frames.paley_frame(29)),
     ):
-        random = min(frames.coherence(frames.random_frame(*frame.shape, rng)) for _ in range(20))
+        random = min(
+            frames.coherence(frames.random_frame(len(frame), frame.shape[1], rng))
+            for _ in range(20)
+        )
         ratios[name] = random - frames.coherence(frame)
     better = all(gap > 0.1 for gap in ratios.values())
     words = [f"{name}: best of 20 random draws is {gap:+.3f} above" for name, gap in ratios.items()]
@@ -155,7 +160,7 @@ CLAIMS = (
     Claim(
         name="selu-constants",
         title="SELU's constants, its fixed point, and the growth of gradients",
-        statement="alpha = 1.67326..., lambda = 1.05070...: mean 0 and second moment 1 are kept and "
+        statement="alpha = 1.67326..., lambda = 1.05070...: mean 0, second moment 1 are kept and "
         "attract; gradients grow by chi = 1.0715750 per layer",
         source=KLAMBAUER + " for the constants",
         derivation="selu-constants",
@@ -198,7 +203,7 @@ CLAIMS = (
         source=SIREN,
         derivation="siren-variance",
         expected=Verdict.REFUTED,
-        note="E sin^2 = 1/2 needs a uniform phase, and a Gaussian z of variance 1 has 0.43. Layer 2 "
+        note="E sin^2 = 1/2 needs a uniform phase, a Gaussian z of variance 1 has 0.43. Layer 2 "
         "does see a uniform phase, as omega_0 = 30 makes that of layer 1 wide.",
         experiments=(
             values(
@@ -213,7 +218,7 @@ CLAIMS = (
     Claim(
         name="siren-fixed-point",
         title="The variance that SIREN settles at",
-        statement="Var z = 1 + W_0(-2 e^-2)/2 = 0.7968 without bias; 2.1585 at n = 256 with torch's "
+        statement="Var z = 1 + W_0(-2 e^-2)/2 = 0.7968 without bias; 2.1585, n = 256, with torch's "
         "default bias times omega_0 = 30",
         source="the fixed point of q = 1 - e^(-2q) for " + SIREN,
         derivation="siren-variance",
@@ -258,7 +263,7 @@ CLAIMS = (
     Claim(
         name="coherence-bound",
         title="How far apart N unit vectors can be",
-        statement="coherence is at least sqrt((N-m)/(m(N-1))), met by orthonormal bases, the simplex "
+        statement="coherence is at least sqrt((N-m)/(m(N-1))), met by orthonormal bases, simplex "
         "and Paley's frames, which are tight; not by random vectors",
         source="Welch (1974); Strohmer & Heath (2003); " + DETECTION,
         derivation="coherence-bound",
@@ -281,8 +286,8 @@ CLAIMS = (
     Claim(
         name="shufflenet-filters",
         title="Filters against dimensions: ShuffleNetV2's second stage",
-        statement="48, 116, 176 and 244 filters in 3*3*24 = 216 dimensions: only 244 are too many to "
-        "be orthogonal; random ones have coherence 0.233, 0.263, 0.276, 0.285",
+        statement="48, 116, 176 and 244 filters in 3*3*24 = 216 dimensions: only 244 are too many "
+        "to be orthogonal; random ones have coherence 0.233, 0.263, 0.276, 0.285",
         source=DETECTION,
         derivation="coherence-bound",
         rows=("A4",),

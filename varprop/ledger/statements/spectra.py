@@ -150,7 +150,8 @@ CLAIMS = (
         name="relu-spectrum-edges",
         title="The spectral density of a deep ReLU network",
         statement="He's variance, three layers, squared singular values: 27.27 % above their "
-        "mean and 20.33 % above twice that with orthogonal weights, up to 27/4; 19.68 % and 14.42 % with Gaussian "
+        "mean and 20.33 % above twice that with orthogonal weights, up to 27/4; 19.68 % "
+        "and 14.42 % with Gaussian "
         "ones, up to 16.46; half of all are zero",
         source=PENNINGTON + "; numbers by the S-transform",
         derivation="relu-spectrum-edges",

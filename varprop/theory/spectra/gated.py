@@ -117,7 +117,7 @@ class Gated:
         total = sum(k * (1 - p) * u / (p + (1 - p) * u) for p, k in self.gates) - 1.0
         return total + (self.iid * u / (1 - u) if self.iid else 0.0)
 
-    def _integral(self, u: np.ndarray) -> np.ndarray:
+    def _integral(self, u: np.ndarray) -> Any:
         """T(u), an antiderivative of psi d log lambda / du."""
         far = np.log(1 - u)
         total = far + self.iid * (1 / (1 - u) + far)
@@ -170,7 +170,8 @@ def _root(rising: Any, low: float, high: float) -> float:
         a = high - 2 * (high - a)
     while not np.isfinite(high) and rising(b) < 0:
         b = low + 2 * (b - low)
-    return float(brentq(rising, a, b, xtol=1e-300, rtol=4 * np.finfo(float).eps))
+    root: Any = brentq(rising, a, b, xtol=1e-300, rtol=4 * np.finfo(float).eps)
+    return float(root)
 
 
 def _repeats(gates: Sequence[tuple[Any, Any]], pole: float) -> int:

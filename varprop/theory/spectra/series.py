@@ -10,9 +10,7 @@ Series = tuple[Any, ...]
 
 def multiply(a: Sequence[Any], b: Sequence[Any]) -> Series:
     """The product, to the order of the shorter factor."""
-    return tuple(
-        sum(a[k] * b[n - k] for k in range(n + 1)) for n in range(min(len(a), len(b)))
-    )
+    return tuple(sum(a[k] * b[n - k] for k in range(n + 1)) for n in range(min(len(a), len(b))))
 
 
 def power(a: Sequence[Any], exponent: Any) -> Series:

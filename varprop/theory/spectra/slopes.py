@@ -1,6 +1,7 @@
-"""The law of phi'(z)^2 for z ~ N(0, q): its moments, and its atoms where phi is piecewise linear."""
+"""The law of phi'(z)^2, z ~ N(0, q): its moments, and its atoms if phi is piecewise linear."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,10 @@ def _below(edge: float, q: float) -> Any:
 
 
 def _between(edges: Sequence[float]) -> list[float]:
-    return [(a + b) / 2 for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(a + b) / 2 for a, b in pairwise(edges)]
 
 
-def _pieces(second: sp.Expr) -> list[sp.Expr]:
+def _pieces(second: Any) -> list[Any]:
     """The cases of phi'' away from its kinks, where point masses do not count."""
     flat = second.replace(lambda e: isinstance(e, sp.DiracDelta), lambda e: sp.Integer(0))
     folded = sp.piecewise_fold(flat)

@@ -108,7 +108,9 @@ class JacobianSpectrum:
         first, spread = (
             v if is_symbolic(v) else f"{v:.6g}" for v in (self.mean, self.relative_variance)
         )
-        return f"spectrum of J J' over {self.depth} layers: mean {first}, relative variance {spread}"
+        return (
+            f"spectrum of J J' over {self.depth} layers: mean {first}, relative variance {spread}"
+        )
 
 
 def jacobian_spectrum(
@@ -208,7 +210,8 @@ def _check_chain(network: Network, points: int) -> None:
     for before, node in zip(network.nodes[:-1], network.nodes[1:], strict=True):
         chained = node.inputs == (before.name,)
         known = isinstance(node.layer, Dense) or (
-            isinstance(node.layer, Elementwise) and not isinstance(before.layer, Elementwise | Input)
+            isinstance(node.layer, Elementwise)
+            and not isinstance(before.layer, Elementwise | Input)
         )
         if not chained or not known:
             raise ValueError(
@@ -239,9 +242,7 @@ def _grouped(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     counts: dict[Factor, int] = {}
     for factor in factors:
         counts[factor] = counts.get(factor, 0) + 1
-    return tuple(
-        Factor(f.gain, f.haar, f.slopes, f.gate, count) for f, count in counts.items()
-    )
+    return tuple(Factor(f.gain, f.haar, f.slopes, f.gate, count) for f, count in counts.items())
 
 
 def _check_depth(depth: Any) -> None:
@@ -249,5 +250,6 @@ def _check_depth(depth: Any) -> None:
     whole = isinstance(depth, int | np.integer) and not isinstance(depth, bool) and depth >= 1
     if not (symbol or whole):
         raise ValueError(
-            f"depth must be a positive integer or a SymPy symbol, the number of layers; got {depth!r}"
+            f"depth must be a positive integer or a SymPy symbol, the number of layers; got "
+            f"{depth!r}"
         )
