@@ -280,6 +280,13 @@ def test_networks_and_activations_agree():
     )
 
 
+def _tied() -> vp.Network:
+    graph = vp.Graph(8)
+    first = graph.add(vp.Dense(8, 8, "lecun_normal"), graph.input)
+    graph.add(vp.Dense(8, 8, "lecun_normal", tied=first), first)
+    return graph.network()
+
+
 def _skip() -> vp.Network:
     return vp.residual(8, 2)
 
@@ -295,6 +302,7 @@ def _skip() -> vp.Network:
         ((3, 3), {}, "varprop Network is needed, got int"),
         ((vp.mlp(8, 2), 3), {}, "a network has its own depth"),
         ((vp.mlp(8, 2, output=4),), {}, r"square network, got widths \[4, 8\]"),
+        ((_tied(),), {}, "some are tied"),
         ((_skip(),), {}, "chain of dense layers"),
         ((vp.mlp(4, 2),), {"inputs": np.eye(4)}, "belongs to one input, got 4"),
         ((vp.mlp(8, 2, weights=vp.init.sparse(0.5)),), {}, "needs iid or orthogonal weights"),

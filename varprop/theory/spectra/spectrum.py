@@ -206,6 +206,11 @@ def _factors(network: Network, inputs: Any) -> tuple[Factor, ...]:
 def _check_chain(network: Network, points: int) -> None:
     if points != 1:
         raise ValueError(f"a Jacobian belongs to one input, got {points}; pass one row")
+    if network.tied:
+        raise ValueError(
+            "the spectrum takes the weights of different layers to be free of each other, and here "
+            "some are tied; measure it with varprop.singular_values"
+        )
     kinds = [isinstance(n.layer, Dense) for n in network.nodes[1:]]
     for before, node in zip(network.nodes[:-1], network.nodes[1:], strict=True):
         chained = node.inputs == (before.name,)
