@@ -1,30 +1,28 @@
 """The ledger: claims of the literature, each with its proof, its experiments and its verdict."""
 
+from importlib import import_module
+
 from varprop.ledger.claim import Claim, Evidence, Outcome, Series, Settings
 
 __all__ = ["Claim", "Evidence", "Outcome", "Series", "Settings", "claims"]
 
+THEMES = (
+    "glorot",
+    "he",
+    "depth",
+    "tanh",
+    "kernels",
+    "defaults",
+    "truncation",
+    "range",
+    "symmetry",
+    "spectra",
+    "special",
+)
+"""The modules of `varprop.ledger.statements`, in the order in which the ledger shows them."""
+
 
 def claims() -> tuple[Claim, ...]:
     """Every claim, in the order in which the ledger shows them."""
-    from varprop.ledger.statements import (
-        defaults,
-        depth,
-        glorot,
-        he,
-        kernels,
-        range,
-        symmetry,
-        tanh,
-        truncation,
-    )
-
-    themes = (glorot, he, depth, tanh, kernels, defaults, truncation, range, symmetry)
-        special,
-        spectra,
-        symmetry,
-        tanh,
-    )
-
-    themes = (glorot, he, tanh, kernels, defaults, range, symmetry, spectra, special)
+    themes = (import_module(f"varprop.ledger.statements.{name}") for name in THEMES)
     return tuple(claim for theme in themes for claim in theme.CLAIMS)
