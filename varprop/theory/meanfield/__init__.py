@@ -1,0 +1,1 @@
+"""Mean field theory of deep stacks in the limit of wide layers."""

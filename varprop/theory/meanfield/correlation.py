@@ -1,0 +1,87 @@
+"""Two inputs at the fixed point of the variance: the map of their deficit 1 - c, never of c.
+
+    1 - c' = [skip^2 q (1 - c) + sigma_w^2 (E (phi(z) - phi(z'))^2 / 2 + (1/keep - 1) E phi(z)^2)] / q'
+
+c' as a function of c has a power series with coefficients >= 0, so it is convex on [0, 1] and has
+at most one fixed point there besides c = 1 (Daniely et al. 2016; Poole et al. 2016).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from varprop.activations import Activation
+from varprop.activations.symbols import Number
+from varprop.theory.meanfield.fixed_points import MARGIN
+from varprop.theory.meanfield.limits import Ends
+
+SMALLEST = 1e-24  # deficits searched; kinks make 1 - c* of the order (chi - 1)^2
+
+
+class PairMap(NamedTuple):
+    """The map at variance q; `ends` is the homogeneous limit that replaces phi at q = 0 or inf."""
+
+    activation: Activation
+    weight_variance: float
+    keep: float
+    skip: float
+    q: float
+    ends: Ends | None
+
+    def next(self, deficit: Number) -> Number:
+        """1 - c' from 1 - c."""
+        q, gap, kept = self._moments(np.asarray(deficit, float))
+        noise = (1 / self.keep - 1) * kept
+        above = self.skip**2 * q * np.asarray(deficit) + self.weight_variance * (gap + noise)
+        return (above / self._normal(q, kept))[()]
+
+    def slope(self, deficit: Number) -> Number:
+        """dc'/dc."""
+        deficit = np.asarray(deficit, float)
+        q, _, kept = self._moments(deficit)
+        if self.ends is not None:
+            slopes = self.ends.derivative_kernel(deficit)
+        else:
+            slopes = self.activation.derivative_kernel(q, q, gap=q * deficit)
+        above = q * (self.skip**2 + self.weight_variance * slopes)
+        return (above / self._normal(q, kept))[()]
+
+    def _normal(self, q: float, kept: float) -> float:
+        """q' without the bias at the ends, where it is 0 or negligible; else q itself."""
+        if self.ends is None:
+            return q
+        return self.skip**2 * q + self.weight_variance / self.keep * kept
+
+    def _moments(self, deficit: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """q, the gap of phi and E phi^2."""
+        if self.ends is not None:
+            if not np.isfinite(self.ends.gain):
+                raise ValueError(
+                    f"{self.activation} grows faster than linearly and its variance diverges, so "
+                    "correlations have no limit map; lower the weight variance"
+                )
+            return 1.0, self.ends.gap(deficit), self.ends.gain
+        q, phi = self.q, self.activation
+        return q, phi.gap(q, q, q * deficit), float(phi.second_moment(q))
+
+    def fixed_point(self) -> float:
+        """1 - c* with c* in [0, 1] attracting; nan where the map is the identity."""
+        if self.keep == 1:
+            if self.ends is not None and self.ends.linear:
+                return float("nan")
+            if self.slope(0.0) <= 1 + MARGIN:
+                return 0.0
+        if self.next(1.0) >= 1 - 1e-13:
+            return 1.0
+        low = 0.1
+        while self.next(low) <= low:
+            low /= 10
+            if low < SMALLEST:
+                raise ValueError(
+                    f"1 - c* of {self.activation} is below {SMALLEST:g}, too close to critical to "
+                    "resolve; move weight_variance further from the critical line"
+                )
+        root = brentq(lambda log: np.log(self.next(np.exp(log))) - log, np.log(low), 0.0,
+                      xtol=1e-14, rtol=8.9e-16)  # fmt: skip
+        return float(np.exp(root))  # type: ignore[arg-type]

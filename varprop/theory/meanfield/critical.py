@@ -1,0 +1,154 @@
+"""Critical lines and points, in the direction that needs no iteration: q* is the parameter.
+
+    chi_perp = 1 at q*:   sigma_w^2 = 1 / E phi'(z)^2,   sigma_b^2 = q* - sigma_w^2 E phi(z)^2
+
+with z ~ N(0, q*). The stricter criticality chi_parallel = chi_perp = 1 is E phi phi'' = 0 (Roberts,
+Yaida & Hanin, The Principles of Deep Learning Theory, 2022, chapter 5).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from varprop import activations
+from varprop.activations import Activation
+from varprop.theory.meanfield import limits
+from varprop.theory.meanfield.fixed_points import HIGH, LOW, MARGIN, PER_DECADE
+
+
+class CriticalPoint(NamedTuple):
+    """A point of the critical line chi_perp = 1 and the fixed point there.
+
+    The fixed point attracts where chi_parallel < 1; for homogeneous activations every q is one,
+    and `fixed_point` = 1 stands for all.
+    """
+
+    weight_variance: float
+    bias_variance: float
+    fixed_point: float
+    chi_parallel: float
+
+
+def critical_line(activation: str | Activation, bias_variance: Any) -> Any:
+    """The weight variance sigma_w^2 with chi_perp = 1 at the given sigma_b^2, or array of these.
+
+    Where several fixed points could be critical, that of a stable one comes first. Raises
+    ValueError where no weight variance is critical.
+    """
+    phi = activations.get(activation)
+    wanted = np.asarray(bias_variance, float)
+    found = [at_bias(phi, float(b)).weight_variance for b in wanted.ravel()]
+    return np.reshape(found, wanted.shape)[()]
+
+
+def critical_bias(activation: str | Activation, weight_variance: Any) -> Any:
+    """The bias variance sigma_b^2 with chi_perp = 1 at the given sigma_w^2, or array of these.
+
+    Raises ValueError where no bias variance is critical.
+    """
+    phi = activations.get(activation)
+    wanted = np.asarray(weight_variance, float)
+    found = [at_weight(phi, float(w)).bias_variance for w in wanted.ravel()]
+    return np.reshape(found, wanted.shape)[()]
+
+
+def at_bias(phi: Activation, bias_variance: float) -> CriticalPoint:
+    """The point of the critical line with that bias variance."""
+    if not bias_variance >= 0:
+        raise ValueError(f"bias_variance must be at least 0, got {bias_variance}")
+    points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
+    here = [p for p in points if abs(p.bias_variance - bias_variance) <= 1e-300]
+    if not phi.homogeneous:
+        q = _crossings(lambda q: (_bias(phi, q) - bias_variance) / q)
+        here += [on_line(phi, x) for x in q]
+    return _chosen(here, phi, "weight variance", f"bias_variance = {bias_variance:g}")
+
+
+def at_weight(phi: Activation, weight_variance: float) -> CriticalPoint:
+    """The point of the critical line with that weight variance and a bias variance >= 0."""
+    if not weight_variance > 0:
+        raise ValueError(f"weight_variance must be positive, got {weight_variance}")
+    points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
+    here = [p for p in points if abs(p.weight_variance / weight_variance - 1) <= MARGIN]
+    if not phi.homogeneous:
+        q = _crossings(lambda q: 1 / phi.derivative_second_moment(q) / weight_variance - 1)
+        here += [p for p in (on_line(phi, x) for x in q) if p.bias_variance >= 0]
+    return _chosen(here, phi, "bias variance", f"weight_variance = {weight_variance:g}")
+
+
+def on_line(phi: Activation, q: float) -> CriticalPoint:
+    """The point of the critical line whose fixed point is q > 0."""
+    weight = 1 / float(phi.derivative_second_moment(q))
+    chi = weight * float(phi.second_moment_slope(q))
+    return CriticalPoint(weight, float(_bias(phi, q)), q, chi)
+
+
+def critical_points(activation: str | Activation) -> tuple[CriticalPoint, ...]:
+    """All points with chi_parallel = chi_perp = 1, by increasing fixed point.
+
+    Those at q* = 0 are counted where phi is smooth there; empty where E phi phi'' has no zero.
+    """
+    phi = activations.get(activation)
+    if phi.homogeneous:
+        return (_homogeneous(phi),)
+    zero = [] if 0.0 in phi.kinks else _ends(phi)
+    bent = _crossings(lambda q: phi.curvature(q) / phi.derivative_second_moment(q), noise=1e-11)
+    return (*zero, *(on_line(phi, q) for q in bent))
+
+
+def critical_point(activation: str | Activation) -> CriticalPoint:
+    """The point with chi_parallel = chi_perp = 1: sigma_w^2, sigma_b^2, q*.
+
+    tanh, sin, erf have it at q* = 0, which attracts as q ~ 1/l. Where 0 repels (GELU, SiLU) it is
+    that of the smallest q* > 0. Raises ValueError for an activation that has none.
+    """
+    phi = activations.get(activation)
+    points = critical_points(phi)
+    if points and points[0].fixed_point == 0 and float(phi.curvature(1e-3)) > 0:
+        points = points[1:]
+    if not points:
+        sign = "positive" if float(phi.curvature(1.0)) > 0 else "negative"
+        raise ValueError(
+            f"{phi} has no point with chi_parallel = chi_perp = 1: E phi phi'' is {sign} at every q"
+            f" > 0; use critical_line for chi_perp = 1 alone"
+        )
+    return points[0]
+
+
+def _homogeneous(phi: Activation) -> CriticalPoint:
+    return CriticalPoint(1 / float(phi.derivative_second_moment(1.0)), 0.0, 1.0, 1.0)
+
+
+def _ends(phi: Activation) -> list[CriticalPoint]:
+    """The critical point with q* = 0, where there is one: chi is sigma_w^2 times a mean slope."""
+    value, near = limits.at_zero(phi)
+    if value or not 0 < near.gain < np.inf:
+        return []
+    return [CriticalPoint(1 / near.gain, 0.0, 0.0, 1.0)]
+
+
+def _bias(phi: Activation, q: Any) -> Any:
+    return q - phi.second_moment(q) / phi.derivative_second_moment(q)
+
+
+def _crossings(f: Callable[[Any], Any], noise: float = 2e-14) -> list[float]:
+    """Every q in (LOW, HIGH) at which f changes sign, between values above the noise."""
+    q = np.logspace(np.log10(LOW), np.log10(HIGH), round(np.log10(HIGH / LOW)) * PER_DECADE + 1)
+    with np.errstate(all="ignore"):
+        values = np.asarray(f(q))
+    clear = np.flatnonzero(np.isfinite(values) & (np.abs(values) > noise))
+    changes = np.flatnonzero(np.diff(np.sign(values[clear])))
+    ends = [(q[clear[i]], q[clear[i + 1]]) for i in changes]
+    return [float(brentq(f, *e, xtol=1e-300, rtol=8.9e-16)) for e in ends]  # type: ignore[arg-type]
+
+
+def _chosen(points: list[CriticalPoint], phi: Activation, what: str, given: str) -> CriticalPoint:
+    if not points:
+        raise ValueError(
+            f"no {what} makes {phi} critical at {given}: chi_perp = 1 needs sigma_w^2 = "
+            "1/E phi'^2 and sigma_b^2 = q - sigma_w^2 E phi^2 >= 0 at some q > 0; "
+            "see critical_points and mean_field"
+        )
+    return min(points, key=lambda p: (p.chi_parallel > 1 + MARGIN, p.fixed_point))
