@@ -15,7 +15,9 @@ from scipy.optimize import brentq
 from varprop import activations
 from varprop.activations import Activation
 from varprop.theory.meanfield import limits
-from varprop.theory.meanfield.fixed_points import HIGH, LOW, MARGIN, PER_DECADE
+from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, noise
+
+LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
 
 
 class CriticalPoint(NamedTuple):
@@ -94,7 +96,7 @@ def critical_points(activation: str | Activation) -> tuple[CriticalPoint, ...]:
     if phi.homogeneous:
         return (_homogeneous(phi),)
     zero = [] if 0.0 in phi.kinks else _ends(phi)
-    bent = _crossings(lambda q: phi.curvature(q) / phi.derivative_second_moment(q), noise=1e-11)
+    bent = _crossings(lambda q: phi.curvature(q) / phi.derivative_second_moment(q), smallest=1e-11)
     return (*zero, *(on_line(phi, q) for q in bent))
 
 
@@ -133,12 +135,12 @@ def _bias(phi: Activation, q: Any) -> Any:
     return q - phi.second_moment(q) / phi.derivative_second_moment(q)
 
 
-def _crossings(f: Callable[[Any], Any], noise: float = 2e-14) -> list[float]:
+def _crossings(f: Callable[[Any], Any], smallest: float = 0.0) -> list[float]:
     """Every q in (LOW, HIGH) at which f changes sign, between values above the noise."""
     q = np.logspace(np.log10(LOW), np.log10(HIGH), round(np.log10(HIGH / LOW)) * PER_DECADE + 1)
     with np.errstate(all="ignore"):
         values = np.asarray(f(q))
-    clear = np.flatnonzero(np.isfinite(values) & (np.abs(values) > noise))
+    clear = np.flatnonzero(np.isfinite(values) & (np.abs(values) > noise(q) + smallest))
     changes = np.flatnonzero(np.diff(np.sign(values[clear])))
     ends = [(q[clear[i]], q[clear[i + 1]]) for i in changes]
     return [float(brentq(f, *e, xtol=1e-300, rtol=8.9e-16)) for e in ends]  # type: ignore[arg-type]

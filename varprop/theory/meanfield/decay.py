@@ -53,7 +53,7 @@ def smooth_coefficient(field: MeanField, q: float) -> float:
     """a = sigma_w^2 q E phi''(z)^2 / 2, for phi' without jumps."""
     phi = field.activation
     bend = Activation(f"{phi}''", phi.derivative, kinks=phi.kinks)
-    return field.weight_variance * q * float(bend.derivative_second_moment(q)) / 2
+    return float(field.weight_variance) * q * float(bend.derivative_second_moment(q)) / 2
 
 
 def kinked_coefficient(field: MeanField, q: float) -> float:
@@ -64,7 +64,7 @@ def kinked_coefficient(field: MeanField, q: float) -> float:
         jump = float(phi.slope(kink + step)) - float(phi.slope(kink - step))
         jump = jump if abs(jump) > 1e-6 else 0.0
         total += jump**2 * np.exp(-(kink**2) / (2 * q)) / np.sqrt(2 * np.pi * q)
-    return 2 / 3 * field.weight_variance * np.sqrt(q / np.pi) * total
+    return float(2 / 3 * field.weight_variance * np.sqrt(q / np.pi) * total)
 
 
 def _merging(field: MeanField) -> PowerLaw:

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 LOW, HIGH, PER_DECADE = 1e-12, 1e8, 24
 CLOSE, FINER = 1e-2, 24  # the grid is refined where |F(q)/q - 1| is below CLOSE
-NOISE = 2e-14  # of (F(q) - q)/q, from the rounding of a quadrature
+NOISE, CANCELLED = 2e-14, 1e-15  # of (F(q) - q)/q: of quadratures, and of closed forms times q
 MARGIN = 1e-9  # |chi - 1| below this is critical
 
 
@@ -48,15 +48,15 @@ class VarianceMap(NamedTuple):
 def fixed_points(F: VarianceMap) -> tuple[FixedPoint, ...]:
     """Every fixed point in increasing order, 0 and infinity included where they are."""
     q, excess = _scan(F)
-    known = np.flatnonzero(np.abs(excess) > NOISE)
+    known = np.flatnonzero(np.abs(excess) > noise(q))
     if not known.size:
         return (FixedPoint(1.0, 1.0, "neutral"),)
     sign = np.sign(excess[known])
-    points = [_zero(F, sign[0])] if F.at_zero == 0 else []
+    points = _near_zero(F, q[known[0]], excess[known[0]]) if F.at_zero == 0 else []
     for i in np.flatnonzero(sign[1:] != sign[:-1]):
         root = _root(_excess(F), q[known[i]], q[known[i + 1]])
         points.append(_inner(F, root, sign[i], sign[i + 1]))
-    for i in _dips(excess):
+    for i in _dips(excess, noise(q)):
         points += _touch(F, float(q[i - 1]), float(q[i + 1]), float(np.sign(excess[i])))
     points.sort()
     if sign[-1] > 0 or F.growth > 1 + MARGIN:
@@ -76,11 +76,21 @@ def reached(points: tuple[FixedPoint, ...], F: VarianceMap, start: float) -> Fix
     return beyond[0] if up else beyond[-1]
 
 
-def _zero(F: VarianceMap, above: float) -> FixedPoint:
-    chi = F.slope_at_zero
-    if abs(chi - 1) <= MARGIN:
-        return FixedPoint(0.0, chi, "stable" if above < 0 else "unstable")
-    return FixedPoint(0.0, chi, "stable" if chi < 1 else "unstable")
+def _near_zero(F: VarianceMap, first: float, excess: float) -> list[FixedPoint]:
+    """0, and the root between 0 and the first q at which F(q)/q - 1 = `excess` is above noise."""
+    chi, rise = F.slope_at_zero, F.slope_at_zero - 1
+    if abs(rise) <= MARGIN:
+        return [FixedPoint(0.0, chi, "stable" if excess < 0 else "unstable")]
+    zero = FixedPoint(0.0, chi, "stable" if chi < 1 else "unstable")
+    if rise * excess > 0:
+        return [zero]
+    root = first * rise / (rise - excess)  # F(q)/q is linear there
+    return [zero, _inner(F, root, rise, excess)]
+
+
+def noise(q: np.ndarray) -> np.ndarray:
+    """What rounding may make of F(q)/q - 1; closed forms may lose digits to cancellation."""
+    return NOISE + CANCELLED / q
 
 
 def _inner(F: VarianceMap, root: float, below: float, above: float) -> FixedPoint:
@@ -117,11 +127,11 @@ def _scan(F: VarianceMap) -> tuple[np.ndarray, np.ndarray]:
     return q, F.excess(q)
 
 
-def _dips(excess: np.ndarray) -> np.ndarray:
+def _dips(excess: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Where |excess| has a local minimum, clear of rounding, without a change of sign."""
     size, sign = np.abs(excess), np.sign(excess)
     walls = np.minimum(size[:-2], size[2:])
-    dip = (walls - size[1:-1] > 50 * NOISE) & (size[1:-1] < CLOSE)
+    dip = (walls - size[1:-1] > 50 * noise[1:-1]) & (size[1:-1] < CLOSE)
     return np.flatnonzero(dip & (np.abs(sign[:-2] + sign[1:-1] + sign[2:]) == 3)) + 1
 
 

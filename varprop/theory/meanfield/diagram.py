@@ -1,0 +1,183 @@
+"""Phase diagrams: the fixed point of the variance and both chi on a grid of (sigma_w^2, sigma_b^2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import elementwise
+
+from varprop import activations
+from varprop.activations import Activation
+from varprop.results import Result
+from varprop.theory.meanfield import limits, tabulate
+from varprop.theory.meanfield.fixed_points import MARGIN
+from varprop.theory.meanfield.tabulate import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PER_DECADE = 36  # points at which the sign of q' - q is looked at
+
+
+class Cell(NamedTuple):
+    """One point of the grid."""
+
+    weight_variance: float
+    bias_variance: float
+    fixed_point: float
+    chi_parallel: float
+    chi_perp: float
+    phase: str
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class PhaseDiagram(Result):
+    """q*, chi_parallel and chi_perp, arrays (weight variances, bias variances).
+
+    `error` is the relative error of the moments behind them; that of q* is about
+    error / (1 - chi_parallel).
+    """
+
+    activation: Activation
+    weight_variances: np.ndarray
+    bias_variances: np.ndarray
+    fixed_point: np.ndarray
+    chi_parallel: np.ndarray
+    chi_perp: np.ndarray
+    error: float
+
+    def __str__(self) -> str:
+        rows, columns = self.fixed_point.shape
+        kinds, counts = np.unique(self.phase, return_counts=True)
+        told = ", ".join(f"{count} {kind}" for kind, count in zip(kinds, counts, strict=True))
+        return f"phase diagram of {self.activation}, {rows} x {columns}: {told}"
+
+    @property
+    def phase(self) -> np.ndarray:
+        """ "ordered", "critical", "chaotic" by chi_perp, or "divergent": q* infinite."""
+        named = np.where(self.chi_perp < 1, "ordered", "chaotic")
+        named = np.where(np.abs(self.chi_perp - 1) <= MARGIN, "critical", named)
+        return np.where(np.isinf(self.fixed_point), "divergent", named)
+
+    @property
+    def depth_scale_q(self) -> np.ndarray:
+        """1/|log chi_parallel|."""
+        return _scale(self.chi_parallel)
+
+    @property
+    def depth_scale_gradient(self) -> np.ndarray:
+        """1/|log chi_perp|; in the ordered phase also the depth scale of the correlation."""
+        return _scale(self.chi_perp)
+
+    def rows(self) -> Iterator[Cell]:
+        phase = self.phase
+        for i, j in np.ndindex(phase.shape):
+            numbers = (a[i, j] for a in (self.fixed_point, self.chi_parallel, self.chi_perp))
+            place = (self.weight_variances[i], self.bias_variances[j])
+            yield Cell(*map(float, (*place, *numbers)), str(phase[i, j]))
+
+    def plot(self, quantity: str = "chi_perp", ax: "Axes | None" = None) -> "Axes":
+        """A map of log10 of chi_perp, chi_parallel or fixed_point, and the line chi_perp = 1."""
+        from varprop.theory.meanfield.plots import plot_diagram
+
+        return plot_diagram(self, quantity, ax)
+
+
+def phase_diagram(
+    activation: str | Activation,
+    weight_variances: Any,
+    bias_variances: Any,
+    *,
+    keep: float = 1.0,
+    skip: float = 0.0,
+    start: float = 1.0,
+) -> PhaseDiagram:
+    """The fixed point reached from `start` on the grid of weight and bias variances.
+
+    Arguments as in `mean_field`, which also tells fixed points apart that lie closer than 7 %.
+    Raises ValueError for grids that are not one-dimensional, or of variances out of range.
+    """
+    phi = activations.get(activation)
+    weights, biases = (np.asarray(v, float) for v in (weight_variances, bias_variances))
+    for name, grid, low in (("weight", weights, "positive"), ("bias", biases, "at least 0")):
+        fine = grid.ndim == 1 and grid.size and np.isfinite(grid).all() and (grid >= 0).all()
+        if not fine or (name == "weight" and not grid.all()):
+            raise ValueError(
+                f"{name}_variances must be a one-dimensional array of numbers that are {low}, "
+                f"got {grid!r}"
+            )
+    if not (0 < keep <= 1 and start > 0):
+        raise ValueError(f"keep must lie in (0, 1] and start be positive, got {keep}, {start}")
+    strength = weights[:, None] / keep
+    if phi.homogeneous:
+        second, slope = phi.second_moment(1.0), phi.derivative_second_moment(1.0)
+        chi = np.broadcast_to(skip**2 + strength * second, (weights.size, biases.size))
+        perp = np.broadcast_to(skip**2 + strength * slope, chi.shape)
+        return PhaseDiagram(phi, weights, biases, _affine(chi, biases, start), chi, perp, 4e-16)
+    made = tabulate.table(phi)
+    rows = [_row(made, a, biases, skip, start) for a in strength[:, 0]]
+    q = _refined(made, np.stack(rows), strength, biases, skip)
+    chi, perp = _factors(phi, made, q, strength, skip)
+    error = made.error(q[(q > 0) & np.isfinite(q)])
+    return PhaseDiagram(phi, weights, biases, q, chi, perp, error)
+
+
+def _affine(chi: np.ndarray, biases: np.ndarray, start: float) -> np.ndarray:
+    """The fixed points of q' = chi q + sigma_b^2."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        q = np.where(chi < 1, biases / (1 - chi), np.inf)
+    return np.where((np.abs(chi - 1) <= 1e-14) & (biases == 0), start, q)
+
+
+def _row(made: Table, a: float, biases: np.ndarray, skip: float, start: float) -> np.ndarray:
+    """Ends of an interval around the fixed point reached, (biases, 2); 0 or inf where it is that."""
+    size = round(np.log10(made.high / tabulate.LOW)) * PER_DECADE
+    q = np.union1d(np.geomspace(tabulate.LOW, made.high * (1 - 1e-12), size), [start])
+    first = int(np.searchsorted(q, start))
+    up = a * made.kept(q) + biases[:, None] / q + skip**2 - 1 > 0  # q' > q
+    above, below = ~up[:, first:], up[:, : first + 1]
+    above_at = first + np.argmax(above, 1)
+    below_at = first - np.argmax(below[:, ::-1], 1)
+    rising = up[:, first]
+    low = np.where(rising, q[np.maximum(above_at - 1, 0)], q[below_at])
+    high = np.where(rising, q[above_at], q[np.minimum(below_at + 1, q.size - 1)])
+    lost = np.where(rising, ~above.any(1), ~below.any(1))
+    end = np.where(rising, np.inf, 0.0)
+    return np.stack([np.where(lost, end, low), np.where(lost, end, high)], 1)
+
+
+def _refined(
+    made: Table, ends: np.ndarray, strength: np.ndarray, biases: np.ndarray, skip: float
+) -> np.ndarray:
+    """The root of q' = q in each interval, by Chandrupatla's method in log q."""
+    inside = (ends[..., 0] > 0) & np.isfinite(ends[..., 0])
+    a, b = (np.broadcast_to(v, inside.shape)[inside] for v in (strength, biases))
+
+    def excess(log: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        q = np.exp(log)
+        return a * made.kept(q) + b / q + skip**2 - 1
+
+    q = ends[..., 0].copy()
+    if inside.any():
+        bracket = tuple(np.log(ends[inside]).T)
+        q[inside] = np.exp(elementwise.find_root(excess, bracket, args=(a, b)).x)
+    return q
+
+
+def _factors(
+    phi: Activation, made: Table, q: np.ndarray, strength: np.ndarray, skip: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """chi_parallel and chi_perp at q, by the limits of phi at 0 and infinity."""
+    near, far = limits.at_zero(phi)[1].gain, limits.far_away(phi)
+    inner = np.where((q > 0) & np.isfinite(q), q, 1.0)
+    found = []
+    for values in (made.rise(inner), made.slope(inner)):
+        kept = np.where(q == 0, near, np.where(np.isinf(q), np.inf if far is None else far.gain, 0))
+        found.append(skip**2 + strength * np.where(kept == 0, values, kept))
+    return found[0], found[1]
+
+
+def _scale(chi: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return 1 / np.abs(np.log(np.abs(chi)))
