@@ -1,6 +1,6 @@
 """Two inputs at the fixed point of the variance: the map of their deficit 1 - c, never of c.
 
-    1 - c' = [skip^2 q (1 - c) + sigma_w^2 (E (phi(z) - phi(z'))^2 / 2 + (1/keep - 1) E phi(z)^2)] / q'
+    1 - c' = [skip^2 q (1 - c) + sigma_w^2 (E (phi - phi')^2 / 2 + (1/keep - 1) E phi^2)] / q'
 
 c' as a function of c has a power series with coefficients >= 0, so it is convex on [0, 1] and has
 at most one fixed point there besides c = 1 (Daniely et al. 2016; Poole et al. 2016).
@@ -9,11 +9,10 @@ at most one fixed point there besides c = 1 (Daniely et al. 2016; Poole et al. 2
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
-from varprop.theory.meanfield.fixed_points import MARGIN
+from varprop.theory.meanfield.fixed_points import MARGIN, find_root
 from varprop.theory.meanfield.limits import Ends
 
 SMALLEST = 1e-24  # deficits searched; kinks make 1 - c* of the order (chi - 1)^2
@@ -68,7 +67,7 @@ class PairMap(NamedTuple):
     def fixed_point(self) -> float:
         """1 - c* with c* in [0, 1] attracting; nan where the map is the identity."""
         if self.keep == 1:
-            if self.ends is not None and self.ends.linear:
+            if abs(self.next(0.5) - 0.5) < 1e-13:
                 return float("nan")
             if self.slope(0.0) <= 1 + MARGIN:
                 return 0.0
@@ -82,6 +81,5 @@ class PairMap(NamedTuple):
                     f"1 - c* of {self.activation} is below {SMALLEST:g}, too close to critical to "
                     "resolve; move weight_variance further from the critical line"
                 )
-        root = brentq(lambda log: np.log(self.next(np.exp(log))) - log, np.log(low), 0.0,
-                      xtol=1e-14, rtol=8.9e-16)  # fmt: skip
-        return float(np.exp(root))  # type: ignore[arg-type]
+        root = find_root(lambda log: float(np.log(self.next(np.exp(log))) - log), np.log(low), 0.0)
+        return float(np.exp(root))

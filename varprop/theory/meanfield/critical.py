@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from varprop import activations
 from varprop.activations import Activation
 from varprop.theory.meanfield import limits
-from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, noise
+from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, find_root, noise
 
 LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
 
@@ -143,7 +142,7 @@ def _crossings(f: Callable[[Any], Any], smallest: float = 0.0) -> list[float]:
     clear = np.flatnonzero(np.isfinite(values) & (np.abs(values) > noise(q) + smallest))
     changes = np.flatnonzero(np.diff(np.sign(values[clear])))
     ends = [(q[clear[i]], q[clear[i + 1]]) for i in changes]
-    return [float(brentq(f, *e, xtol=1e-300, rtol=8.9e-16)) for e in ends]  # type: ignore[arg-type]
+    return [find_root(f, *e) for e in ends]
 
 
 def _chosen(points: list[CriticalPoint], phi: Activation, what: str, given: str) -> CriticalPoint:

@@ -46,7 +46,7 @@ def power_laws(field: MeanField) -> tuple[PowerLaw, ...]:
         return ()
     if field.fixed_point == 0:
         return _vanishing(field.activation)
-    return (_merging(field),) if 0 < field.fixed_point < np.inf else ()
+    return _merging(field) if 0 < field.fixed_point < np.inf else ()
 
 
 def smooth_coefficient(field: MeanField, q: float) -> float:
@@ -67,25 +67,27 @@ def kinked_coefficient(field: MeanField, q: float) -> float:
     return float(2 / 3 * field.weight_variance * np.sqrt(q / np.pi) * total)
 
 
-def _merging(field: MeanField) -> PowerLaw:
+def _merging(field: MeanField) -> tuple[PowerLaw, ...]:
     q = field.fixed_point
-    kinked = kinked_coefficient(field, q)
-    if kinked > 0:
-        return PowerLaw("1 - correlation", -2.0, (2 / kinked) ** 2)
-    return PowerLaw("1 - correlation", -1.0, 1 / smooth_coefficient(field, q))
+    if (kinked := kinked_coefficient(field, q)) > 0:
+        return (PowerLaw("1 - correlation", -2.0, (2 / kinked) ** 2),)
+    smooth = smooth_coefficient(field, q)
+    return (PowerLaw("1 - correlation", -1.0, 1 / smooth),) if smooth > 0 else ()
 
 
 def _vanishing(phi: Activation) -> tuple[PowerLaw, ...]:
     if 0.0 in phi.kinks:
         return ()
     first, second, third = (
-        float(sp.diff(phi.expression, X, k).subs(X, 0)) for k in (1, 2, 3)  # type: ignore[arg-type]
+        float(sp.diff(phi.expression, X, k).subs(X, 0))
+        for k in (1, 2, 3)  # type: ignore[arg-type]
     )
     slowing = -(first * third + 3 * second**2 / 4) / first**2
     growth = (second**2 + first * third) / first**2
     if slowing <= 0:
         return ()
-    laws = PowerLaw("second_moment", -1.0, 1 / slowing), PowerLaw(
-        "grad_second_moment", growth / slowing, float("nan")
+    laws = (
+        PowerLaw("second_moment", -1.0, 1 / slowing),
+        PowerLaw("grad_second_moment", growth / slowing, float("nan")),
     )
     return laws

@@ -1,4 +1,4 @@
-"""Phase diagrams: the fixed point of the variance and both chi on a grid of (sigma_w^2, sigma_b^2)."""
+"""Phase diagrams: the fixed point of the variance and both chi over (sigma_w^2, sigma_b^2)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,9 +73,14 @@ class PhaseDiagram(Result):
     def rows(self) -> Iterator[Cell]:
         phase = self.phase
         for i, j in np.ndindex(phase.shape):
-            numbers = (a[i, j] for a in (self.fixed_point, self.chi_parallel, self.chi_perp))
-            place = (self.weight_variances[i], self.bias_variances[j])
-            yield Cell(*map(float, (*place, *numbers)), str(phase[i, j]))
+            yield Cell(
+                float(self.weight_variances[i]),
+                float(self.bias_variances[j]),
+                float(self.fixed_point[i, j]),
+                float(self.chi_parallel[i, j]),
+                float(self.chi_perp[i, j]),
+                str(phase[i, j]),
+            )
 
     def plot(self, quantity: str = "chi_perp", ax: "Axes | None" = None) -> "Axes":
         """A map of log10 of chi_perp, chi_parallel or fixed_point, and the line chi_perp = 1."""
@@ -131,7 +136,7 @@ def _affine(chi: np.ndarray, biases: np.ndarray, start: float) -> np.ndarray:
 
 
 def _row(made: Table, a: float, biases: np.ndarray, skip: float, start: float) -> np.ndarray:
-    """Ends of an interval around the fixed point reached, (biases, 2); 0 or inf where it is that."""
+    """Ends of intervals around the fixed points reached, (biases, 2); twice 0 or inf for these."""
     size = round(np.log10(made.high / tabulate.LOW)) * PER_DECADE
     q = np.union1d(np.geomspace(tabulate.LOW, made.high * (1 - 1e-12), size), [start])
     first = int(np.searchsorted(q, start))

@@ -1,6 +1,6 @@
 """The mean field of a deep stack: variance and correlation from layer to layer, and in the limit.
 
-    z^{l+1} = skip z^l + W (mask phi(z^l)) / keep + b,    Var W_ij = sigma_w^2 / n,  Var b_i = sigma_b^2
+    z^{l+1} = skip z^l + W (mask phi(z^l)) / keep + b,  Var W_ij = sigma_w^2/n, Var b_i = sigma_b^2
 
     q'  = skip^2 q + (sigma_w^2 / keep) E phi(z)^2 + sigma_b^2          z ~ N(0, q)
     chi_parallel = dq'/dq                  errors of the variance, per layer

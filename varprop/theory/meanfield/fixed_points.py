@@ -6,7 +6,7 @@ A fixed point q* has chi_parallel = F'(q*). It is stable for |chi| < 1, unstable
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -52,9 +52,10 @@ def fixed_points(F: VarianceMap) -> tuple[FixedPoint, ...]:
     if not known.size:
         return (FixedPoint(1.0, 1.0, "neutral"),)
     sign = np.sign(excess[known])
-    points = _near_zero(F, q[known[0]], excess[known[0]]) if F.at_zero == 0 else []
+    first = (float(q[known[0]]), float(excess[known[0]]))
+    points = _near_zero(F, *first) if F.at_zero == 0 else []
     for i in np.flatnonzero(sign[1:] != sign[:-1]):
-        root = _root(_excess(F), q[known[i]], q[known[i + 1]])
+        root = find_root(_excess(F), float(q[known[i]]), float(q[known[i + 1]]))
         points.append(_inner(F, root, sign[i], sign[i + 1]))
     for i in _dips(excess, noise(q)):
         points += _touch(F, float(q[i - 1]), float(q[i + 1]), float(np.sign(excess[i])))
@@ -105,13 +106,13 @@ def _touch(F: VarianceMap, low: float, high: float, side: float) -> list[FixedPo
     bend, level = _bend(F), _excess(F)
     if bend(low) * bend(high) >= 0:
         return []
-    middle = _root(bend, low, high)
+    middle = find_root(bend, low, high)
     reach = level(middle)
     if abs(reach) <= MARGIN:
         kind = "half-stable from below" if side > 0 else "half-stable from above"
         return [FixedPoint(middle, float(F.slope(np.asarray(middle))), kind)]
     if reach * side < 0 and level(low) * side > 0 and level(high) * side > 0:
-        first, second = _root(level, low, middle), _root(level, middle, high)
+        first, second = find_root(level, low, middle), find_root(level, middle, high)
         return [_inner(F, first, side, -side), _inner(F, second, -side, side)]
     return []
 
@@ -144,5 +145,8 @@ def _bend(F: VarianceMap) -> Callable[[float], float]:
     return lambda q: float(F.slope(np.asarray(q))) - float(F.excess(np.asarray(q))) - 1
 
 
-def _root(f: Callable[[float], float], low: float, high: float) -> float:
-    return float(brentq(f, low, high, xtol=1e-300, rtol=8.9e-16))  # type: ignore[arg-type]
+def find_root(f: Callable[[float], float], low: float, high: float) -> float:
+    """The root of f between low and high, to the last digit, by Brent's method."""
+    rtol: Any = 8.9e-16
+    found: Any = brentq(f, low, high, xtol=1e-300, rtol=rtol)
+    return float(found)

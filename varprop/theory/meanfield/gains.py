@@ -14,9 +14,9 @@ where they go, and `chi_parallel` > 1 that they leave q.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -103,8 +103,13 @@ def _second_moment(phi: Activation, q: float, bias: float) -> float:
 
 
 def _variance(phi: Activation, q: float, bias: float) -> float:
-    spread = phi.moment(lambda z, value, slope: (value - float(phi.mean(q))) ** 2, q)
-    return np.sqrt(_over(q, float(spread)))
+    return np.sqrt(_over(q, _spread(phi, q)))
+
+
+def _spread(phi: Activation, q: float) -> float:
+    """Var phi(z), without cancellation."""
+    mean = float(phi.mean(q))
+    return float(phi.moment(lambda z, value, slope: (value - mean) ** 2, q))
 
 
 def _gradient(phi: Activation, q: float, bias: float) -> float:
@@ -117,11 +122,11 @@ def _critical(phi: Activation, q: float, bias: float) -> float:
 
 def _torch(phi: Activation, q: float, bias: float) -> float:
     """What torch's table says; sin, GELU and others are not in it."""
-    name = {"identity": "linear"}.get(phi.name, phi.name)
-    if name == "prelu":
-        name = "leaky_relu"
+    name: Any = {"identity": "linear"}.get(phi.name, phi.name)
     try:
-        return float(torch.nn.init.calculate_gain(name, phi.arguments[0] if phi.arguments else None))
+        return float(
+            torch.nn.init.calculate_gain(name, phi.arguments[0] if phi.arguments else None)
+        )
     except ValueError:
         raise ValueError(
             f"torch.nn.init.calculate_gain has no gain for {phi}; "
@@ -159,11 +164,11 @@ NFNET = {
 }
 
 
-@dataclass(frozen=True)
-class GainRow:
+class GainRow(NamedTuple):
     """One activation: moments at q, the gains, and what unit second moment and torch's gain do.
 
-    Missing numbers are nan. `q_star` and `chi_*_star` are at the fixed point reached from q.
+    `chi_*` and `stability` are those of q as a fixed point under the second-moment gain,
+    `torch_*` those of the fixed point that torch's gain leads to. Missing numbers are nan.
     """
 
     activation: str
@@ -179,10 +184,9 @@ class GainRow:
     gain_nfnet: float
     chi_parallel: float
     chi_perp: float
-    q_star: float
-    chi_perp_star: float
-    torch_q_star: float
-    torch_chi_perp_star: float
+    stability: str
+    torch_fixed_point: float
+    torch_chi_perp: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -195,12 +199,8 @@ class GainTable(Result):
     def __str__(self) -> str:
         return f"gains of {len(self.entries)} activations at q = {self.q:g}"
 
-    def rows(self) -> Iterator[Any]:
-        from collections import namedtuple
-
-        row = namedtuple("GainRow", [f.name for f in fields(GainRow)])  # noqa: PYI024
-        for entry in self.entries:
-            yield row(**vars(entry))
+    def rows(self) -> Iterator[GainRow]:
+        yield from self.entries
 
 
 def gain_table(q: float = 1.0) -> GainTable:
@@ -217,15 +217,14 @@ def _entry(name: str, q: float) -> GainRow:
         activation=str(phi),
         mean=float(phi.mean(q)),
         second_moment=float(phi.second_moment(q)),
-        variance=q / values["gain_variance"] ** 2,
+        variance=_spread(phi, q),
         derivative_second_moment=float(phi.derivative_second_moment(q)),
         gain_nfnet=NFNET.get(name, np.nan) if q == 1 else np.nan,
         chi_parallel=kept.chi_parallel if kept else np.nan,
         chi_perp=kept.chi_perp if kept else np.nan,
-        q_star=kept.mean_field.fixed_point if kept else np.nan,
-        chi_perp_star=kept.mean_field.chi_perp if kept else np.nan,
-        torch_q_star=torched.mean_field.fixed_point if torched else np.nan,
-        torch_chi_perp_star=torched.mean_field.chi_perp if torched else np.nan,
+        stability=kept.mean_field.stability if kept else "",
+        torch_fixed_point=torched.mean_field.fixed_point if torched else np.nan,
+        torch_chi_perp=torched.mean_field.chi_perp if torched else np.nan,
         **values,
     )
 

@@ -27,10 +27,6 @@ class Ends(NamedTuple):
         """E phi(z)^2 / q = E phi'(z)^2."""
         return (self.right**2 + self.left**2) / 2
 
-    @property
-    def linear(self) -> bool:
-        return self.right == self.left
-
     def gap(self, deficit: np.ndarray) -> np.ndarray:
         """E (phi(z) - phi(z'))^2 / 2 at q = 1 and correlation 1 - deficit."""
         if self.right == 0:  # mirror: the law of (z, z') is symmetric

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from varprop import activations
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
+from varprop.theory.meanfield.fixed_points import find_root
 
 
 class Stream(NamedTuple):
@@ -87,8 +87,7 @@ class ResidualStack:
             return float(after.mu / np.sqrt(after.q)) - r
 
         ends = sorted((0.0, float(np.sign(self.step(Stream(1.0, 0.0)).mu))))
-        r = brentq(change, *ends, xtol=1e-15, rtol=8.9e-16)
-        return float(self.step(Stream(1.0, r)).q)  # type: ignore[arg-type]
+        return float(self.step(Stream(1.0, find_root(change, *ends))).q)
 
 
 def residual_stack(
