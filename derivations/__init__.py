@@ -46,6 +46,14 @@ _THEMES = {
     "frames": ("coherence-bound",),
     "residual": ("residual-doubling",),
     "recurrences": ("affine-recurrence", "residual-recurrence", "riccati-recurrence"),
+    "mean_field": (
+        "mean-field-chi",
+        "erf-critical-line",
+        "relu-correlation-decay",
+        "smooth-correlation-decay",
+        "dropout-correlation",
+    ),
+    "gains": ("stricter-criticality", "gain-table", "unit-gain"),
 }
 
 

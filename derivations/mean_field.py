@@ -1,0 +1,350 @@
+"""Mean field: the factors chi, critical lines, and the two laws of decay at criticality."""
+
+from typing import Any
+
+import mpmath
+import sympy as sp
+
+from derivations.derivation import Derivation, Step, row
+from derivations.expectations import expect_polynomial, gaussian_density, gaussian_moments
+from varprop import initializers
+from varprop.activations import X, custom, get
+from varprop.builders import mlp
+from varprop.theory import predict
+from varprop.theory.meanfield import critical_point, mean_field, power_laws
+
+q, w, b, n = sp.symbols("q w b n", positive=True)
+e, t = sp.symbols("e theta", positive=True)
+z = sp.Symbol("z", real=True)
+WIDE = "wide layers: z ~ N(0, q); w = `n Var(W_ij)`, b = Var of a bias"
+POOLE = "Poole et al. (2016); Schoenholz et al. (2017)"
+
+
+def mean_field_chi() -> Derivation:
+    f = sp.Function("f")
+    density = gaussian_density(z, q)
+    c = sp.symbols("phi_0:4", real=True)
+    taylor: Any = sum(c[k] * X**k / sp.factorial(k) for k in range(4))
+    field = mean_field(custom("polynomial", taylor), weight_variance=w, bias_variance=b)
+    bent: Any = sp.diff(taylor, X) ** 2 + taylor * sp.diff(taylor, X, 2)
+    expected = w * expect_polynomial(sp.expand(bent), {X: gaussian_moments(q)})
+    net = mlp(n, 2, activation="erf", weights=initializers.normal(variance=w / n),
+              bias=initializers.normal(variance=b))  # fmt: skip
+    theory = predict(net, q)
+    first, second = (theory.value(f"dense_{k}", "second_moment")[0] for k in (1, 2))
+    up, down = (theory.value(f"dense_{k}", "grad_second_moment")[0] for k in (1, 2))
+    erf = mean_field("erf", weight_variance=w, bias_variance=b)
+    relu = mean_field("relu", weight_variance=sp.Rational(1, 3), bias_variance=1 / (3 * n))
+    line = mean_field("identity", weight_variance=sp.Rational(1, 3), bias_variance=1 / (3 * n))
+    return Derivation(
+        "mean-field-chi",
+        "The two factors of a deep stack: chi for variances and chi for gradients",
+        (WIDE, "phi has two derivatives, or kinks, whose phi'' is then a point mass"),
+        (
+            Step(
+                "The Gaussian density solves the heat equation",
+                sp.diff(density, q),
+                sp.diff(density, z, 2) / 2,
+                what="d/dq of the density",
+            ),
+            Step(
+                "so `d/dq E F(z) = E F''(z)/2` by two integrations by parts; for F = f^2",
+                sp.diff(f(z) ** 2, z, 2) / 2,
+                sp.diff(f(z), z) ** 2 + f(z) * sp.diff(f(z), z, 2),
+                what="(f^2)''/2",
+            ),
+            Step(
+                "varprop's chi_parallel is w E (phi'^2 + phi phi''), here for any cubic phi",
+                field.chi_parallel_at(q),
+                expected,
+                what="chi_parallel",
+            ),
+            Step(
+                "and the derivative of varprop's variance map",
+                field.chi_parallel_at(q),
+                sp.diff(field.variance_map(q).doit(), q),
+                what="chi_parallel",
+            ),
+            Step(
+                "The map is what varprop predicts from layer to layer, bias included (erf)",
+                erf.variance_map(first),
+                second,
+                what="q'",
+            ),
+            Step(
+                "and chi_perp is the factor of a gradient's second moment in that network",
+                erf.chi_perp_at(first),
+                up / down,
+                what="chi_perp",
+            ),
+            Step(
+                "ReLU is homogeneous: the map is affine and both factors are w/2. PyTorch's "
+                "default, w = 1/3, b = 1/(3 n), forgets the input in a few layers",
+                row(relu.chi_parallel, relu.chi_perp, relu.fixed_point),
+                row(sp.Rational(1, 6), sp.Rational(1, 6), 2 / (5 * n)),
+                what="(chi_parallel, chi_perp, q*)",
+            ),
+            Step(
+                "and in a linear network",
+                row(line.chi_parallel, line.chi_perp, line.fixed_point),
+                row(sp.Rational(1, 3), sp.Rational(1, 3), 1 / (2 * n)),
+                what="(chi_parallel, chi_perp, q*)",
+            ),
+        ),
+        POOLE,
+    )
+
+
+def erf_critical_line() -> Derivation:
+    field = mean_field("erf", weight_variance=w, bias_variance=b)
+    (weight,) = sp.solve(field.chi_perp_at(q) - 1, w)
+    (bias,) = sp.solve((field.variance_map(q) - q).subs(w, weight), b)
+    chi = field.chi_parallel_at(q).subs(w, weight)
+    zero = critical_point("erf")
+    return Derivation(
+        "erf-critical-line",
+        "The edge of chaos of erf in closed form",
+        (WIDE, "the line is parametrized by its fixed point q; no iteration is needed"),
+        (
+            Step(
+                "varprop's chi_perp = 1, solved for w",
+                weight,
+                sp.pi / 4 * sp.sqrt(1 + 4 * q),
+                what="w",
+            ),
+            Step(
+                "q' = q, solved for b",
+                bias,
+                q - sp.sqrt(1 + 4 * q) / 2 * sp.asin(2 * q / (1 + 2 * q)),
+                what="b",
+            ),
+            Step(
+                "chi_parallel there: the variance settles, and fast",
+                chi,
+                1 / (1 + 2 * q),
+                what="chi_parallel",
+            ),
+            Step("which is below 1", 1 / (1 + 2 * q), 1, "<", what="chi_parallel"),
+            Step(
+                "The line starts at q = 0, b = 0 with w = pi/4, where both factors are 1",
+                row(sp.limit(weight, q, 0), sp.limit(bias, q, 0), sp.limit(chi, q, 0)),
+                row(sp.pi / 4, 0, 1),
+                what="(w, b, chi_parallel)",
+            ),
+            Step(
+                "and so says varprop's search",
+                zero.weight_variance,
+                sp.pi / 4,
+                "~",
+                what="w",
+                error=1e-15,
+            ),
+            Step(
+                "It leaves b = 0 slowly: the leading term",
+                sp.limit(bias / q**3, q, 0),
+                sp.Rational(4, 3),
+                what="lim b/q^3",
+            ),
+        ),
+        "by Williams' (1997) kernel; the notion is that of " + POOLE,
+    )
+
+
+def relu_correlation_decay() -> Derivation:
+    c = sp.Symbol("c", real=True)
+    mapped: Any = 2 * get("relu").kernel(sp.S.One, sp.S.One, c)
+    after: Any = 1 - mapped.subs(c, sp.cos(t)).subs(sp.acos(sp.cos(t)), t)
+    after = after.subs(sp.sqrt(1 - sp.cos(t) ** 2), sp.sin(t))
+    before = 1 - sp.cos(t)
+    rate = 2 * sp.sqrt(2) / (3 * sp.pi)
+    field = mean_field("relu", weight_variance=2.0)
+    (law,) = power_laws(field)
+    return Derivation(
+        "relu-correlation-decay",
+        "Under He's rule two inputs of a ReLU network align like 1/l^2",
+        (WIDE, "w = 2, b = 0; c = cos(theta) is the correlation of two inputs, e = 1 - c"),
+        (
+            Step(
+                "varprop's kernel in the angle, theta in (0, pi)",
+                after,
+                1 - (sp.sin(t) + (sp.pi - t) * sp.cos(t)) / sp.pi,
+                what="1 - c'",
+            ),
+            Step(
+                "c' - c has the derivative `theta sin(theta)/pi` in theta and is 0 at 0: so c "
+                "increases, and only c = 1 is a fixed point",
+                sp.diff(before - after, t),
+                t * sp.sin(t) / sp.pi,
+                what="d/dtheta (c' - c)",
+            ),
+            Step(
+                "For small angles the gap loses `rate e^(3/2)`, rate = 2 sqrt(2)/(3 pi)",
+                sp.limit(sp.series((before - after) / t**3, t, 0, 3).removeO(), t, 0),
+                sp.limit(
+                    rate * sp.series(before, t, 0, 4).removeO() ** sp.Rational(3, 2) / t**3, t, 0
+                ),
+                what="lim (e - e')/theta^3",
+            ),
+            Step(
+                "so one layer adds rate/2 to `e^(-1/2)` in the limit",
+                sp.limit((1 / sp.sqrt(e - rate * e ** sp.Rational(3, 2)) - 1 / sp.sqrt(e)), e, 0),
+                rate / 2,
+                what="lim (e'^(-1/2) - e^(-1/2))",
+            ),
+            Step(
+                "varprop's general rule, from the jump of phi' at the kink, gives the same",
+                law.constant,
+                (2 / rate) ** 2,
+                "~",
+                what="lim e l^2",
+                error=1e-12,
+            ),
+            Step(
+                "By Stolz-Cesaro `e^(-1/2) ~ l rate/2`",
+                (2 / rate) ** 2,
+                9 * sp.pi**2 / 2,
+                what="lim (1 - c_l) l^2",
+            ),
+        ),
+        "Hayou, Doucet & Rousseau (2019) for the order; by Cho & Saul's (2009) kernel",
+    )
+
+
+def smooth_correlation_decay() -> Derivation:
+    a = sp.Symbol("a", positive=True)
+    steps = []
+    for name in ("sin", "erf"):
+        phi = get(name)
+        kernel: Any = phi.kernel(q, q, 1 - e)
+        second = custom(f"{name}''", sp.diff(phi.expression, X)).derivative_second_moment(q)
+        bend = sp.diff(w * kernel / q, e, 2).subs(e, 0) / 2
+        steps.append(
+            Step(
+                f"{name}: the second-order term of varprop's kernel is `w q E phi''^2/2`",
+                sp.simplify(bend),
+                w * q * second / 2,
+                what="the coefficient of e^2 in c'",
+            )
+        )
+    field = mean_field("tanh", weight_variance=1.760954639606739, bias_variance=0.05)
+    (law,) = power_laws(field)
+    star = mpmath.mpf(field.fixed_point)
+
+    def bent(u: Any) -> Any:
+        value = mpmath.tanh(mpmath.sqrt(star) * u)
+        return (2 * value * (1 - value**2)) ** 2 * mpmath.npdf(u)
+
+    integral: Any = 2 * mpmath.quad(bent, [0, 1, 2, 4, 8, 16])
+    kappa = 2 / (field.weight_variance * float(star * integral))
+    return Derivation(
+        "smooth-correlation-decay",
+        "On the edge of chaos of a smooth activation two inputs align like 1/l",
+        (WIDE, "chi_perp = 1 at the fixed point q; e = 1 - c", "phi' has no jump"),
+        (
+            *steps,
+            Step(
+                "With chi_perp = 1 the linear term is e: `e' = e - a e^2 + O(e^3)`, and one layer "
+                "adds a to 1/e",
+                sp.limit(1 / (e - a * e**2) - 1 / e, e, 0),
+                a,
+                what="lim 1/e' - 1/e",
+            ),
+            Step(
+                "tanh at `b = 0.05`: varprop's point of the line is critical",
+                field.chi_perp,
+                1,
+                "~",
+                what="chi_perp",
+                error=1e-13,
+            ),
+            Step(
+                "So `e ~ kappa/l`, `kappa = 2/(w q E phi''^2)`: varprop's, and mpmath's",
+                law.constant,
+                kappa,
+                "~",
+                what="lim (1 - c_l) l",
+                error=1e-11,
+            ),
+        ),
+        "Hayou, Doucet & Rousseau (2019), the smooth class",
+    )
+
+
+def dropout_correlation() -> Derivation:
+    p = sp.Symbol("p", positive=True)
+    c = sp.Symbol("c", real=True)
+    arc: Any = 2 * get("relu").kernel(sp.S.One, sp.S.One, c)
+    slope: Any = sp.diff(arc, c)
+
+    def mask(f: Any) -> Any:
+        """E f(m), m = 1/p with probability p and 0 otherwise."""
+        return p * f(1 / p) + (1 - p) * f(sp.S.Zero)
+
+    stars = []
+    for keep in (0.9, 0.8):
+        field = mean_field("relu", weight_variance=2 * keep, keep=keep)
+        star = field.correlation_fixed_point
+        stars.append((field, star, keep * float(arc.subs(c, star))))
+    return Derivation(
+        "dropout-correlation",
+        "Dropout moves the correlation of two inputs away from 1",
+        (
+            WIDE,
+            "inverted dropout: x is kept with probability p and divided by p",
+            "each input has a mask of its own; ReLU, w = 2 p, b = 0",
+        ),
+        (
+            Step(
+                "A mask has mean 1",
+                mask(lambda m: m),
+                1,
+                what="E m",
+            ),
+            Step("and second moment 1/p", mask(lambda m: m**2), 1 / p, what="E m^2"),
+            Step(
+                "so q is multiplied by w/(2 p), and w = 2 p keeps it: varprop",
+                mean_field("relu", weight_variance=2 * p, keep=p).chi_parallel,
+                1,
+                what="chi_parallel",
+            ),
+            Step(
+                "Two masks are independent and the cross moment gets no 1/p: `c' = p J(c)`, J the "
+                "normalized kernel. J(1) = 1, so c = 1 maps to p",
+                (p * arc).subs(c, 1),
+                p,
+                what="c' at c = 1",
+            ),
+            Step(
+                "J' is the derivative kernel, `1 - theta/pi`, at most 1",
+                slope,
+                1 - sp.acos(c) / sp.pi,
+                what="J'(c)",
+            ),
+            Step(
+                "so c' contracts by p at least and has one fixed point, below 1: varprop's, put "
+                "into p J(c), for p = 0.9",
+                stars[0][2],
+                stars[0][1],
+                "~",
+                what="p J(c*)",
+                error=1e-14,
+            ),
+            Step(
+                "for p = 0.8",
+                stars[1][2],
+                stars[1][1],
+                "~",
+                what="p J(c*)",
+                error=1e-14,
+            ),
+            Step(
+                "that is, at p = 0.9",
+                stars[0][1],
+                0.627146,
+                "~",
+                what="c*",
+                error=5e-7,
+            ),
+        ),
+        "Schoenholz et al. (2017), section 4; Pretorius et al. (2018)",
+    )

@@ -1,0 +1,350 @@
+"""Mean field: edges of chaos, the laws of decay on them, dropout, and what gains really do."""
+
+from dataclasses import replace
+from math import asin, pi, sqrt
+
+import numpy as np
+import sympy as sp
+import torch
+
+from varprop.activations import Activation, X, custom
+from varprop.builders import mlp
+from varprop.initializers import normal, variance_scaling, xavier_normal
+from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
+from varprop.ledger.experiments import ERROR_RATE, MARGIN, Stated, against, values
+from varprop.montecarlo import simulate
+from varprop.network import Network
+from varprop.stats import Verdict, overall
+from varprop.theory.meanfield import mean_field
+
+POOLE = "Poole et al. (2016)"
+SCHOENHOLZ = "Schoenholz et al. (2017)"
+HAYOU = "Hayou, Doucet & Rousseau (2019)"
+PDLT = "Roberts, Yaida & Hanin (2022), The Principles of Deep Learning Theory, chapter 5"
+TORCH = "torch.nn.init.calculate_gain"
+DRAWS = 256
+
+
+def _stack(
+    activation: str | Activation,
+    weight: float,
+    bias: float = 0.0,
+    depth: int = 10,
+    width: int = 512,
+) -> Network:
+    weights = variance_scaling(weight, "fan_in", "normal")
+    return mlp(
+        width,
+        depth,
+        activation=activation,
+        weights=weights,
+        bias=normal(variance=bias) if bias else None,
+    )
+
+
+def _pair(second: float, deficit: float, width: int = 512) -> np.ndarray:
+    """Two inputs with x.x/n = `second` and correlation 1 - deficit."""
+    c = 1 - deficit
+    one, other = np.ones(width), np.where(np.arange(width) % 2, -1.0, 1.0)
+    return np.sqrt(second) * np.stack([one, c * one + np.sqrt(1 - c**2) * other])
+
+
+def _judged(relative: np.ndarray, margin: float, level: float) -> tuple[Verdict, float, float]:
+    """The verdict on E relative = 1; UNDECIDED where the test refuses so skewed a sample."""
+    try:
+        return against(relative, margin, level)
+    except ValueError:
+        return Verdict.UNDECIDED, -1.0, float("inf")
+
+
+def _gradient_factor(
+    name: str, drawn: Network, layers: tuple[int, int], stated: float, second: float = 1.0
+) -> Experiment:
+    """The factor of gradient second moments per layer, from two layers of a net."""
+    low, high = layers
+
+    def run(settings: Settings) -> Evidence:
+        x = np.full((1, drawn.sizes[drawn.input]), np.sqrt(second))
+        sample = simulate(drawn, x, draws=settings.draws(2 * DRAWS), seed=settings.seed,
+                          device=settings.device, progress=False)  # fmt: skip
+        below, above = (
+            sample.values(f"dense_{k}", "grad_second_moment")[:, 0] for k in (low, high)
+        )
+        factor = stated ** (high - low)
+        relative = 1 + (below - factor * above) / (factor * above.mean())
+        verdict, first, last = _judged(relative, MARGIN, ERROR_RATE)
+        measured = float((below.mean() / above.mean()) ** (1 / (high - low)))
+        summary = (
+            f"gradients from dense_{high} to dense_{low}: {stated:.6g} per layer stated, measured "
+            f"{measured:.6g}; their ratio has a gap in [{first:+.2%}, {last:+.2%}], "
+            f"{sample.draws} networks"
+        )
+        figures = {"stated factor": stated, "measured factor": measured}
+        return Evidence(name, verdict, summary, figures)
+
+    return run
+
+
+def _alignment(
+    name: str, drawn: Network, second: float, expected: np.ndarray, margin: float = 0.1
+) -> Experiment:
+    """E (z - z')^2 / 2 over E z^2 of two inputs by layer, against the deficits that are stated.
+
+    `expected` (layers,) starts at dense_1; the inputs are scaled to put E z^2 there to its fixed
+    point. Judged at the last two layers.
+    """
+
+    def run(settings: Settings) -> Evidence:
+        x = _pair(second, float(_first_deficit(drawn, second, expected[0])))
+        sample = simulate(drawn, x, draws=settings.draws(DRAWS), seed=settings.seed,
+                          device=settings.device, progress=False)  # fmt: skip
+        names = [f"dense_{k + 1}" for k in range(len(expected))]
+        measured, ends, verdicts = [], [], []
+        for node, deficit in zip(names, expected, strict=True):
+            square = sample.values(node, "second_moment")
+            cross = sample.values(node, "cross_moment")[:, 0, 1]
+            scale = float(square.mean())
+            excess = square.mean(1) - cross - deficit * square.mean(1)
+            relative = 1 + excess / scale / deficit
+            verdict, low, high = _judged(relative, margin, ERROR_RATE / 2)
+            verdicts.append(verdict)
+            measured.append(float(relative.mean()) * deficit)
+            ends.append((deficit * (1 + low), deficit * (1 + high)))
+        layers = tuple(float(k + 1) for k in range(len(expected)))
+        low, high = (tuple(float(e[i]) for e in ends) for i in (0, 1))
+        series = Series("1 - c", layers, tuple(map(float, expected)), tuple(measured), low, high)
+        summary = "; ".join(
+            f"{names[k]}: 1 - c = {expected[k]:.6g} stated, measured {measured[k]:.6g} in "
+            f"[{low[k]:.6g}, {high[k]:.6g}]"
+            for k in (-2, -1)
+        )
+        figures = {"networks": float(sample.draws), "1 - c at the end": measured[-1]}
+        axes = ("layer", "1 - c")
+        return Evidence(name, overall(verdicts[-2:]), summary, figures, (series,), axes)
+
+    return run
+
+
+def _first_deficit(drawn: Network, second: float, deficit: float) -> float:
+    """1 - c of inputs that have it as `deficit` after the first layer, whose bias both share."""
+    layer = drawn["dense_1"].layer
+    width = drawn.sizes[drawn.input]
+    gained = float(layer.weights.at(width, width).variance) * width * second  # type: ignore[attr-defined]
+    bias = 0.0 if layer.bias is None else float(layer.bias.at(width, width).variance)  # type: ignore[attr-defined]
+    return deficit * (gained + bias) / gained
+
+
+def _dropout(keep: float, stated: float, depth: int = 12, width: int = 512) -> Experiment:
+    """ReLU networks with He's rule corrected for dropout, two masks for one input.
+
+    Given the two activations the neurons of the next layer are iid Gaussian pairs, so each layer
+    is drawn from the Gram matrix: exact in law, without weight matrices.
+    """
+
+    def run(settings: Settings) -> Evidence:
+        generator = torch.Generator().manual_seed(settings.seed)
+        draws = settings.draws(DRAWS)
+        gram = 2 * keep * torch.ones(draws, 2, 2, dtype=torch.float64)
+        for _ in range(depth):
+            factor = torch.linalg.cholesky(gram + 1e-12 * torch.eye(2))
+            z = factor @ torch.randn(draws, 2, width, generator=generator, dtype=torch.float64)
+            mask = torch.rand(z.shape, generator=generator) < keep
+            x = torch.relu(z) * mask / keep
+            gram = 2 * keep / width * x @ x.mT
+        square = gram.diagonal(dim1=1, dim2=2).mean(-1).numpy()
+        # the next layer's z, whose covariance is the Gram matrix: E z z' over E z^2
+        excess = gram[:, 0, 1].numpy() - stated * square
+        relative = 1 + excess / square.mean() / stated
+        verdict, low, high = _judged(relative, MARGIN, ERROR_RATE)
+        measured = float(relative.mean()) * stated
+        summary = (
+            f"{depth} layers of {width}, {draws} networks: c* = {stated:.6g} stated, measured "
+            f"{measured:.6g}, gap in [{low:+.2%}, {high:+.2%}]"
+        )
+        return Evidence(name, verdict, summary, {"stated": stated, "measured": measured})
+
+    name = f"keep {keep}"
+    return run
+
+
+def _selu() -> Activation:
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    below = scale * alpha * (sp.exp(sp.Min(X, 0)) - 1)
+    return replace(custom("selu", scale * sp.Max(X, 0) + below, (0.0,)), torch_name="selu")
+
+
+EDGE = 1.760954639606739  # tanh, sigma_b^2 = 0.05
+ERF_BIAS = 0.5 - sqrt(3) / 2 * asin(0.5)
+GELU_WEIGHT, GELU_BIAS, GELU_STAR = 1.98305826, 0.17292239, (3 + sqrt(17)) / 2
+SILU_WEIGHT, SILU_BIAS, SILU_SLIP = 1.98800468, 0.55514317, 0.055514317
+
+
+def _aligned(activation: str, weight: float, bias: float, layers: int) -> np.ndarray:
+    field = mean_field(activation, weight_variance=weight, bias_variance=bias)
+    return field.iterate_correlation(0.5, layers - 1)
+
+
+CLAIMS = (
+    Claim(
+        name="poole-example",
+        title="tanh with sigma_w = 1.3, sigma_b = 0.3: the variance settles, gradients shrink",
+        statement="q* = 0.607047; gradient second moments shrink by 0.939807 per layer: ordered",
+        source=f"{POOLE}, the setting of its figures; {SCHOENHOLZ} for the gradients",
+        derivation="mean-field-chi",
+        rows=("E6",),
+        experiments=(
+            values(
+                "q*, from 1",
+                _stack("tanh", 1.69, 0.09),
+                [Stated("dense_7", "second_moment", 0.607047)],
+                draws=DRAWS,
+            ),
+            _gradient_factor("gradients", _stack("tanh", 1.69, 0.09), (5, 7), 0.939807, 0.306),
+        ),
+    ),
+    Claim(
+        name="erf-edge-of-chaos",
+        title="The edge of chaos of erf in closed form",
+        statement="sigma_w^2 = (pi/4) sqrt(1 + 4 q*), sigma_b^2 = q* - sqrt(1 + 4 q*)/2 "
+        "asin(2 q*/(1 + 2 q*)); at q* = 1/2 the variance settles and gradients keep their size",
+        source="the notion is that of " + SCHOENHOLZ,
+        derivation="erf-critical-line",
+        experiments=(
+            values(
+                "q* = 1/2",
+                _stack("erf", pi / 4 * sqrt(3), ERF_BIAS),
+                [Stated("dense_7", "second_moment", 0.5)],
+                draws=DRAWS,
+            ),
+            _gradient_factor(
+                "gradients", _stack("erf", pi / 4 * sqrt(3), ERF_BIAS), (5, 7), 1.0, 0.333
+            ),
+        ),
+    ),
+    Claim(
+        name="relu-alignment",
+        title="Two inputs of a He-initialized ReLU network align like 1/l^2",
+        statement="1 - c_l ~ 9 pi^2/(2 l^2) in depth, by e' = e - 2 sqrt(2)/(3 pi) e^(3/2) + ...",
+        source=HAYOU,
+        derivation="relu-correlation-decay",
+        experiments=(
+            _alignment(
+                "from c = 0.5", _stack("relu", 2.0, depth=6), 0.5, _aligned("relu", 2.0, 0.0, 7)
+            ),
+        ),
+    ),
+    Claim(
+        name="tanh-alignment",
+        title="On the edge of chaos of tanh two inputs align like 1/l",
+        statement="sigma_b^2 = 0.05, sigma_w^2 = 1.760955: 1 - c_l ~ 6.171/l, and gradients keep "
+        "their size",
+        source=f"{SCHOENHOLZ}; {HAYOU}",
+        derivation="smooth-correlation-decay",
+        experiments=(
+            _alignment(
+                "from c = 0.5",
+                _stack("tanh", EDGE, 0.05, depth=6),
+                (0.570048 - 0.05) / EDGE,
+                _aligned("tanh", EDGE, 0.05, 7),
+            ),
+            _gradient_factor("gradients", _stack("tanh", EDGE, 0.05), (5, 7), 1.0, 0.295),
+        ),
+    ),
+    Claim(
+        name="dropout-decorrelates",
+        title="Dropout keeps two copies of one input apart",
+        statement="He's rule with dropout, n Var(w) = 2 p: the correlation of two passes of one "
+        "input settles at c* = p J(c*): 0.627146 for p = 0.9, 0.472799 for p = 0.8",
+        source=f"{SCHOENHOLZ}, section 4; Pretorius et al. (2018)",
+        derivation="dropout-correlation",
+        experiments=(_dropout(0.9, 0.627146), _dropout(0.8, 0.472799)),
+    ),
+    Claim(
+        name="gelu-criticality",
+        title="GELU's critical point at q* = (3 + sqrt(17))/2",
+        statement=f"C_W = {GELU_WEIGHT}, C_b = {GELU_BIAS}: both factors are 1, so q* = 3.56155 "
+        "and gradients are kept",
+        source=PDLT,
+        derivation="stricter-criticality",
+        note="E phi phi'' = 0 there. The fixed point is half-stable: it attracts from above; from "
+        "below the variance drifts, very slowly, to a stable one at 3.035.",
+        experiments=(
+            _gradient_factor(
+                "gradients",
+                _stack("gelu", GELU_WEIGHT, GELU_BIAS),
+                (5, 7),
+                1.0,
+                (GELU_STAR - GELU_BIAS) / GELU_WEIGHT,
+            ),
+        ),
+    ),
+    Claim(
+        name="silu-decimal-slip",
+        title="'SiLU is critical at C_W = 1.98800468, C_b = 0.055514317'",
+        statement=f"at C_W = {SILU_WEIGHT}, C_b = {SILU_SLIP} gradients keep their size",
+        source="code that sets PDLT's critical initialization",
+        derivation="stricter-criticality",
+        expected=Verdict.REFUTED,
+        note=f"A decimal slip: C_b = {SILU_BIAS}. With the slip q* = 0.12, and gradients shrink by "
+        "0.55 in each layer.",
+        experiments=(
+            _gradient_factor(
+                "gradients", _stack("silu", SILU_WEIGHT, SILU_SLIP, 6, 256), (5, 6), 1.0
+            ),
+        ),
+    ),
+    Claim(
+        name="tanh-five-thirds",
+        title="torch's gain 5/3 for tanh: steady forward, exploding backward",
+        statement="Var(w) = (5/3)^2/n: q* = 1.1785, and gradients grow by 1.2098 per layer",
+        source=TORCH,
+        derivation="gain-table",
+        rows=("C3",),
+        experiments=(
+            values(
+                "q*",
+                mlp(512, 7, activation="tanh", weights=xavier_normal(gain=5 / 3)),
+                [Stated("dense_7", "second_moment", 1.1785)],
+                draws=DRAWS,
+            ),
+            _gradient_factor("gradients", _stack("tanh", 25 / 9), (5, 7), 1.2098, 0.42426),
+        ),
+    ),
+    Claim(
+        name="selu-three-quarters",
+        title="'Gain 3/4 makes SELU networks self-normalizing'",
+        statement="Var(w) = (3/4)^2/n: second moments settle at 1",
+        source=f"a reading of {TORCH}",
+        derivation="gain-table",
+        expected=Verdict.REFUTED,
+        note="They settle at 0.02303 before and 0.0409 after the activation. Self-normalization is "
+        "gain 1; 3/4 keeps gradients (1.0037 per layer).",
+        experiments=(
+            values(
+                "q* = 1",
+                _stack(_selu(), 9 / 16, width=256, depth=16),
+                [Stated("dense_16", "second_moment", 1.0)],
+                draws=DRAWS,
+            ),
+        ),
+    ),
+    Claim(
+        name="gelu-unit-gain",
+        title="'The gain 1/sqrt(E phi^2) makes unit variance a stable fixed point for GELU'",
+        statement="Var(w) = 1/(n E gelu(Z)^2): from E x^2 = 0.8 the variance returns to 1",
+        source="tables of gains by Monte Carlo",
+        derivation="unit-gain",
+        expected=Verdict.REFUTED,
+        note="chi_parallel = 1.144 at q = 1: deviations grow. q = 1 is a fixed point that repels; "
+        "below it the signal vanishes, above it explodes.",
+        experiments=(
+            values(
+                "12 layers from 0.8",
+                _stack("gelu", 1 / 0.42522143, width=512, depth=12),
+                [Stated("dense_12", "second_moment", 1.0)],
+                draws=DRAWS,
+                inputs=lambda: np.full((1, 512), sqrt(0.8 * 0.42522143)),
+            ),
+        ),
+    ),
+)
