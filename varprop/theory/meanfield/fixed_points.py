@@ -58,7 +58,7 @@ def fixed_points(F: VarianceMap) -> tuple[FixedPoint, ...]:
         root = find_root(_excess(F), float(q[known[i]]), float(q[known[i + 1]]))
         points.append(_inner(F, root, sign[i], sign[i + 1]))
     for i in _dips(excess, noise(q)):
-        points += _touch(F, float(q[i - 1]), float(q[i + 1]), float(np.sign(excess[i])))
+        points += _touch(F, float(q[i - 1]), float(q[i + 1]), float(np.sign(excess[i - 1])))
     points.sort()
     if sign[-1] > 0 or F.growth > 1 + MARGIN:
         points.append(FixedPoint(np.inf, F.growth, "stable"))
@@ -133,7 +133,8 @@ def _dips(excess: np.ndarray, noise: np.ndarray) -> np.ndarray:
     size, sign = np.abs(excess), np.sign(excess)
     walls = np.minimum(size[:-2], size[2:])
     dip = (walls - size[1:-1] > 50 * noise[1:-1]) & (size[1:-1] < CLOSE)
-    return np.flatnonzero(dip & (np.abs(sign[:-2] + sign[1:-1] + sign[2:]) == 3)) + 1
+    one_side = (sign[:-2] == sign[2:]) & ((sign[1:-1] == sign[2:]) | (size[1:-1] <= noise[1:-1]))
+    return np.flatnonzero(dip & one_side) + 1
 
 
 def _excess(F: VarianceMap) -> Callable[[float], float]:
