@@ -15,6 +15,14 @@ from pathlib import Path
 from figures.produce import Drawable, produce
 
 NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients", "jacobian_spectra", "coherence")
+NAMES = (
+    "std_by_layer",
+    "glorot_activations",
+    "glorot_gradients",
+    "phase_diagram",
+    "depth_scales",
+    "c_map",
+)
 
 
 class OneLine(argparse.ArgumentParser):
