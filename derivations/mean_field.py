@@ -217,11 +217,11 @@ def smooth_correlation_decay() -> Derivation:
         phi = get(name)
         kernel: Any = phi.kernel(q, q, 1 - e)
         second = custom(f"{name}''", sp.diff(phi.expression, X)).derivative_second_moment(q)
-        bend = sp.diff(w * kernel / q, e, 2).subs(e, 0) / 2
+        twice: Any = sp.diff(w * kernel / q, e, 2).subs(e, 0)
         steps.append(
             Step(
                 f"{name}: the second-order term of varprop's kernel is `w q E phi''^2/2`",
-                sp.simplify(bend),
+                sp.simplify(twice / 2),
                 w * q * second / 2,
                 what="the coefficient of e^2 in c'",
             )

@@ -14,6 +14,8 @@ import varprop.laws
 from derivations import DerivationError, derive
 from varprop.activations import ACTIVATIONS, Activation
 from varprop.layers import Add, Dense, Elementwise, Scale
+from varprop.theory.meanfield import MeanField, decay
+from varprop.theory.meanfield.correlation import PairMap
 
 
 class Mutant(NamedTuple):
@@ -100,6 +102,30 @@ def slope_not_squared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Elementwise, "gradients", gradients)
 
 
+def curvature_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Activation, "second_moment_slope", Activation.derivative_second_moment)
+
+
+def one_mask_for_both(patch: pytest.MonkeyPatch) -> None:
+    right = PairMap.next
+
+    def next_(self: PairMap, deficit: Any) -> Any:
+        return right(self._replace(keep=1 - (1 - self.keep) / 2), deficit)
+
+    patch.setattr(PairMap, "next", next_)
+
+
+def coefficient(name: str) -> Any:
+    """A coefficient of the power laws that is off by a percent."""
+    right = getattr(decay, name)
+    return lambda patch: patch.setattr(decay, name, lambda *args: 1.01 * right(*args))
+
+
+def gradients_off(patch: pytest.MonkeyPatch) -> None:
+    right = MeanField.chi_perp_at
+    patch.setattr(MeanField, "chi_perp_at", lambda self, q: 1.001 * right(self, q))
+
+
 def law_moment(law: type, change: Callable[[sp.Expr, int], sp.Expr]) -> Any:
     right = law.central_moment
     return lambda patch: patch.setattr(
@@ -125,6 +151,15 @@ MUTANTS = (
     Mutant("gelu mean", "gelu-kernel", edited("gelu", "mean", lambda f: f * sp.sqrt(2))),
     Mutant("sin kernel", "sin-kernel", edited("sin", "kernel", lambda f: f * sp.exp(-C))),
     Mutant("sin fourth", "sin-kernel", edited("sin", "fourth_moment", lambda f: 2 * f)),
+    Mutant("no curvature", "mean-field-chi", curvature_forgotten),
+    Mutant("gradients", "mean-field-chi", gradients_off),
+    Mutant("gradients", "gain-table", gradients_off),
+    Mutant("no curvature", "unit-gain", curvature_forgotten),
+    Mutant("erf kernel", "erf-critical-line", edited("erf", "kernel", lambda f: 1.1 * f)),
+    Mutant("gelu kernel", "stricter-criticality", edited("gelu", "kernel", lambda f: f - C / 8)),
+    Mutant("kinks", "relu-correlation-decay", coefficient("kinked_coefficient")),
+    Mutant("bend", "smooth-correlation-decay", coefficient("smooth_coefficient")),
+    Mutant("one mask", "dropout-correlation", one_mask_for_both),
     Mutant("no cross term", "residual-doubling", no_cross_term),
     Mutant("scale not squared", "residual-doubling", unsquared_scale),
     Mutant("no cross term", "residual-recurrence", no_cross_term),
