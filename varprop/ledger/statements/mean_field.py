@@ -322,9 +322,9 @@ CLAIMS = (
         experiments=(
             values(
                 "q* = 1",
-                _stack(_selu(), 9 / 16, width=256, depth=16),
-                [Stated("dense_16", "second_moment", 1.0)],
-                draws=DRAWS,
+                _stack(_selu(), 9 / 16, width=512, depth=8),
+                [Stated("dense_8", "second_moment", 1.0)],
+                draws=2 * DRAWS,
             ),
         ),
     ),
