@@ -14,7 +14,6 @@ from pathlib import Path
 
 from figures.produce import Drawable, produce
 
-NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients", "jacobian_spectra", "coherence")
 NAMES = (
     "std_by_layer",
     "glorot_activations",
@@ -22,6 +21,8 @@ NAMES = (
     "phase_diagram",
     "depth_scales",
     "c_map",
+    "jacobian_spectra",
+    "coherence",
 )
 
 
