@@ -19,7 +19,7 @@ from varprop.moments import EXACT, WIDE, Moments
 from varprop.theory import backward, predict
 
 PAIRS = {"cross_moment", "correlation", "grad_cross_moment"}
-SINGLES = {"mean", "second_moment", "variance", "grad_second_moment"}
+SINGLES = {"mean", "second_moment", "variance", "grad_second_moment", "length_fluctuation"}
 
 
 def gauss(f, q):

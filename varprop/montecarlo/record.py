@@ -56,6 +56,18 @@ def measure(
     return Record(*(v.cpu().numpy() for v in tensors))
 
 
+def fluctuation(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Var(s) / (E s)^2 over draws of squares s (draws, points), and its standard error.
+
+    The error is that of the influence (s/E s - 1)^2 - V - 2 V (s/E s - 1) of one draw on V.
+    """
+    average = squares.mean(0)
+    relative = squares / np.where(average > 0, average, np.nan) - 1
+    value = relative.var(0, ddof=1)
+    influence = relative**2 - 2 * value * relative
+    return value, influence.std(0, ddof=1) / len(squares) ** 0.5
+
+
 def _power(exponent: torch.Tensor | float) -> torch.Tensor | float:
     return torch.exp2(exponent) if isinstance(exponent, torch.Tensor) else 2.0**exponent
 

@@ -10,7 +10,7 @@ import torch
 
 from varprop.moments import NOTATION
 from varprop.montecarlo import conditional, explicit
-from varprop.montecarlo.record import Record
+from varprop.montecarlo.record import Record, fluctuation
 from varprop.network import Network, check_network
 from varprop.results import Result
 
@@ -76,16 +76,26 @@ class Sample(Result):
             "grad_second_moment": lambda: _diagonal(record.grad_second),
             "grad_cross_moment": lambda: record.grad_second,
         }
+        if quantity == "length_fluctuation":
+            raise ValueError(
+                "length_fluctuation is a number of many networks, not one of each: "
+                "read it from length_fluctuation(node) or frame()"
+            )
         if quantity not in read:
             raise KeyError(f"{node} has no {quantity!r}; a sample has {', '.join(NOTATION)}")
         return read[quantity]()
+
+    def length_fluctuation(self, node: str) -> tuple[np.ndarray, np.ndarray]:
+        """Var(x.x/n) / (E x.x/n)^2 over the networks, (points,), and its standard error."""
+        return fluctuation(self.values(node, "second_moment"))
 
     def quantities(self, node: str) -> tuple[str, ...]:
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
         kernel = node == self.network.output and not self.network.tied
         inner = () if kernel else ("ntk",)
-        return tuple(q for q in NOTATION if q not in (*pairs, *weights, *inner))
+        apart = (*pairs, *weights, *inner, "length_fluctuation")
+        return tuple(q for q in NOTATION if q not in apart)
 
     def _ntk(self) -> np.ndarray:
         """u' Theta(x, x') u / n_L: sum over dense layers of (g.g') (x.x' + 1 with a bias) / n_L."""
@@ -116,6 +126,8 @@ class Sample(Result):
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
                     yield Averaged(name, quantity, point, other, *numbers)
+            for point, numbers in enumerate(zip(*self.length_fluctuation(name), strict=True)):
+                yield Averaged(name, "length_fluctuation", point, None, *map(float, numbers))
 
     def __str__(self) -> str:
         return (

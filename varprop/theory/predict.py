@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ import sympy as sp
 
 from varprop.gaussian import is_symbolic
 from varprop.layers import Dense
-from varprop.moments import EXACT, Gradients, Moments, Regime
+from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Gradients, Moments, Regime
 from varprop.network import Network, check_network
 from varprop.results import Result, Row
+from varprop.theory.finite_width import Absent, Lengths, lengths
 from varprop.theory.fold import backward, forward
+
+_BROKEN_NOTE = "the 1/n term is above half of the leading one: too deep for this width"
+BROKEN = 0.5  # a 1/n term above this part of the leading one is no correction any more
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,12 +25,21 @@ class Prediction(Result):
     """What theory says of each node: `value(node, quantity)`, `regime(node, quantity)`, `frame()`.
 
     Numbers for a numeric network, SymPy expressions for a symbolic one. Values of one input have
-    shape (points,), those of pairs (points, points).
+    shape (points,), those of pairs (points, points). `moments` and `gradients` are the folds of
+    the rules; with `order` 1, `second_moment` and `variance` carry the 1/n term where it is known.
+    `lengths` holds what is known of the fluctuation of lengths at each node.
     """
 
     network: Network
     moments: Mapping[str, Moments]
     gradients: Mapping[str, Gradients]
+    inputs: np.ndarray | None = None
+    order: int = 0
+
+    @cached_property
+    def lengths(self) -> Mapping[str, Lengths | Absent]:
+        """The fluctuation of the length of each node over networks, or why it has no theory."""
+        return lengths(self.network, self.moments, self.inputs)
 
     @property
     def points(self) -> int:
@@ -45,12 +59,13 @@ class Prediction(Result):
 
     def quantities(self, node: str) -> tuple[str, ...]:
         """The names of the quantities predicted at the node."""
-        return tuple(self._entries(node))
+        return tuple(self._all_entries(node))
 
     def notes(self) -> tuple[str, ...]:
         """The uncontrolled steps taken, each with its node."""
         laws = [(name, law.notes) for name, law in self.moments.items()]
         laws += [(name, gradient.notes) for name, gradient in self.gradients.items()]
+        laws += [(name, (_BROKEN_NOTE,)) for name, _, _ in self.network if self._broken(name)]
         return tuple(dict.fromkeys(f"{name}: {note}" for name, notes in laws for note in notes))
 
     def latex(self, node: str, quantity: str, point: int = 0, other: int | None = None) -> str:
@@ -71,7 +86,7 @@ class Prediction(Result):
 
     def rows(self) -> Iterator[Row]:
         for name, _, _ in self.network:
-            for quantity, (value, regime) in self._entries(name).items():
+            for quantity, (value, regime) in self._all_entries(name).items():
                 for index in np.ndindex(value.shape):
                     point, other = index[0], index[1] if len(index) == 2 else None
                     if other is None or point < other or (point == other and quantity == "ntk"):
@@ -88,21 +103,31 @@ class Prediction(Result):
 
     def _entry(self, node: str, quantity: str) -> tuple[np.ndarray, Regime]:
         _ = self.network[node]
+        if quantity == "length_fluctuation":
+            known = self.lengths[node]
+            if isinstance(known, Absent):
+                raise ValueError(f"{node} has no {quantity!r}. {known.reason}")
+            return known.fluctuation, known.regime
         entries = self._entries(node)
         if quantity not in entries:
-            raise KeyError(f"{node} has no {quantity!r}; it has {', '.join(entries)}")
+            having = ", ".join(self.quantities(node))
+            raise KeyError(f"{node} has no {quantity!r}; it has {having}")
         return entries[quantity]
+
+    def _all_entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
+        entries, known = self._entries(node), self.lengths[node]
+        if isinstance(known, Lengths):
+            entries["length_fluctuation"] = (known.fluctuation, known.regime)
+        return entries
 
     def _entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
         law, gradient = self.moments[node], self.gradients[node]
-        square, mean_too = law.diagonal, max(law.mean_regime, law.second_regime)
+        mean_too = max(law.mean_regime, law.second_regime)
+        square, regime = self._second(node)
         entries = {
             "mean": (law.mean, law.mean_regime),
-            "second_moment": (square, law.second_regime),
-            "variance": (
-                square - law.mean**2,
-                mean_too if np.any(law.mean) else law.second_regime,
-            ),
+            "second_moment": (square, regime),
+            "variance": (square - law.mean**2, mean_too if np.any(law.mean) else regime),
             "grad_second_moment": (gradient.diagonal, gradient.regime),
         }
         if (fourth := kurtosis(law)) is not None:
@@ -126,6 +151,24 @@ class Prediction(Result):
             entries["grad_cross_moment"] = (gradient.second, gradient.cross_regime)
         return entries
 
+    def _second(self, node: str) -> tuple[np.ndarray, Regime]:
+        """E x^2, with its 1/n term where it is asked for, needed and known."""
+        law = self.moments[node]
+        if self.order == 0 or law.second_regime != WIDE:
+            return law.diagonal, law.second_regime
+        known = self.lengths[node]
+        if isinstance(known, Absent):
+            return law.diagonal, law.second_regime
+        regime = APPROXIMATE if self._broken(node) else CORRECTED
+        return law.diagonal * (1 + known.shift), regime
+
+    def _broken(self, node: str) -> bool:
+        """Whether the 1/n term is so large that it corrects nothing."""
+        if self.order == 0 or self.moments[node].second_regime != WIDE or self.symbolic:
+            return False
+        known = self.lengths[node]
+        return isinstance(known, Lengths) and bool(np.any(np.abs(known.shift) > BROKEN))
+
     def _ntk(self) -> tuple[np.ndarray, Regime]:
         """Theta = (1/n_L) sum over dense layers of fan_out E g g' (fan_in E x x' + 1 with a bias).
 
@@ -144,18 +187,26 @@ class Prediction(Result):
         return total / self.network.sizes[self.network.output], regime
 
 
-def predict(network: Network, inputs: Any = None) -> Prediction:
+def predict(network: Network, inputs: Any = None, *, order: int = 0) -> Prediction:
     """The theory of a network for `inputs`.
 
     `inputs`: real data of shape (points, channels) (NumPy or torch); None for one input with
-    x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`.
+    x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`. `order` 0 is the
+    limit of infinite width (exact where the regime says so); 1 adds the 1/n term to the second
+    moments where it is known, which is `corrected`: chains of dense layers with Gaussian weights.
+    Deep narrow networks are beyond it, and a note says so; that is why it must be asked for.
 
     Raises ValueError for inputs that do not fit, and for layers without a rule.
     """
     check_network(network)
+    if isinstance(order, bool) or order not in (0, 1):
+        raise ValueError(f"order must be 0 (the limit) or 1 (with the 1/n term), got {order!r}")
     start = input_law(network, inputs)
     laws = forward(network, {network.input: start})
-    return Prediction(network, laws, backward(network, laws))
+    data = None
+    if inputs is not None and not isinstance(inputs, Moments) and not _one_symbol(inputs):
+        data = network.check_inputs(inputs)
+    return Prediction(network, laws, backward(network, laws), data, order)
 
 
 def input_law(network: Network, inputs: Any) -> Moments:
@@ -164,11 +215,15 @@ def input_law(network: Network, inputs: Any) -> Moments:
         return inputs
     if inputs is None:
         return Moments.unit(second=sp.Integer(1) if network.symbolic else 1.0)
-    if is_symbolic(inputs) and not isinstance(inputs, np.ndarray):
+    if _one_symbol(inputs):
         if inputs.is_negative:
             raise ValueError(f"x.x/n cannot be negative, got {inputs}; declare it positive")
         return Moments.unit(second=inputs)
     return Moments.of_data(network.check_inputs(inputs))
+
+
+def _one_symbol(inputs: Any) -> bool:
+    return is_symbolic(inputs) and not isinstance(inputs, np.ndarray)
 
 
 def kurtosis(law: Moments) -> np.ndarray | None:

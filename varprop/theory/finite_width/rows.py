@@ -1,0 +1,66 @@
+"""What the fourth moments of a weight matrix do to the length of its output.
+
+For y = W x with rows y_i, v = Var(w), A = |x|^4 and B = sum_j x_j^4,
+
+    E[y_i^4 | x]       = v^2 (a A + b B)
+    E[y_i^2 y_j^2 | x] = v^2 (c A + d B),   i != j
+
+    iid entries of kurtosis k          a = 3,  b = k - 3,  c = 1,  d = 0
+    Haar, N = max(rows, cols)          a = 3 r,  b = 0,  c = r,  d = 0,   r = N / (N + 2)
+    rows uniform on a sphere in R^n    a = 3 n / (n + 2),  b = 0,  c = 1,  d = 0
+    fixed number of zeros per column   a = 3,  b = k - 3,  c = 1,  d = k (m - 1) / (rows - 1) / 3 - 1
+
+where m of `rows` entries of a column are not zero.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sympy as sp
+
+from varprop.laws import Law, Orthogonal, Sparse
+
+
+class Rows(NamedTuple):
+    """(a, b, c, d) of the module's equations: `same` row and two `other` rows, by A and by B."""
+
+    same: Any
+    same_fourth: Any
+    other: Any
+    other_fourth: Any
+
+
+@lru_cache(maxsize=1024)
+def rows(law: Law) -> Rows:
+    """The numbers of a law of zero mean; SymPy expressions.
+
+    Raises ValueError for a law whose fourth moments are infinite or not known.
+    """
+    if isinstance(law, Orthogonal):
+        size = sp.Max(law.rows, law.cols)
+        ratio = size / (size + 2)
+        return Rows(3 * ratio, sp.S.Zero, ratio, sp.S.Zero)
+    kurtosis = finite_kurtosis(law, "weights")
+    if law.independent:
+        return Rows(sp.Integer(3), kurtosis - 3, sp.S.One, sp.S.Zero)
+    if isinstance(law, Sparse):
+        kept = law.rows - law.zeros
+        both = kurtosis / 3 * (kept - 1) / (law.rows - 1) if law.rows != 1 else sp.S.One
+        return Rows(sp.Integer(3), kurtosis - 3, sp.S.One, both - 1)
+    raise ValueError(
+        "fourth moments of lengths are known for independent, orthogonal and sparse weights, "
+        f"got {law}; measure this network with varprop.simulate instead"
+    )
+
+
+def finite_kurtosis(law: Law, what: str) -> sp.Expr:
+    """The kurtosis; 3 for a constant, which does not use it. ValueError where it is infinite."""
+    if law.variance.is_zero:
+        return sp.Integer(3)
+    kurtosis = sp.sympify(law.kurtosis)
+    if kurtosis.is_finite is False or kurtosis is sp.nan:
+        raise ValueError(
+            f"fourth moments of lengths need {what} of finite kurtosis, and {law} has {kurtosis}; "
+            "cut its tails, or measure medians with varprop.simulate"
+        )
+    return kurtosis
