@@ -1,5 +1,6 @@
-"""Theory: predictions as folds of the layers' moment rules."""
+"""Theory: predictions as folds of the layers' moment rules, and laws at finite width."""
 
+from varprop.theory.finite_width import LengthLaw, Lengths, gradient_law, length_law
 from varprop.theory.fold import backward, forward, tangents
 from varprop.theory.ntk import ntk
 from varprop.theory.precision import Range, range_of
@@ -14,12 +15,16 @@ __all__ = [
     "SECOND",
     "START",
     "JacobianSpectrum",
+    "LengthLaw",
+    "Lengths",
     "Prediction",
     "Range",
     "Recurrence",
     "backward",
     "forward",
+    "gradient_law",
     "jacobian_spectrum",
+    "length_law",
     "ntk",
     "predict",
     "range_of",

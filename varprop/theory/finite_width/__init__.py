@@ -1,5 +1,16 @@
 """Finite width: fluctuations of lengths over networks, and the exact laws of lengths."""
 
+from varprop.theory.finite_width.chain import gradient_law, length_law
+from varprop.theory.finite_width.factor import Factor
+from varprop.theory.finite_width.law import LengthLaw
 from varprop.theory.finite_width.lengths import Absent, Lengths, lengths
 
-__all__ = ["Absent", "Lengths", "lengths"]
+__all__ = [
+    "Absent",
+    "Factor",
+    "LengthLaw",
+    "Lengths",
+    "gradient_law",
+    "length_law",
+    "lengths",
+]

@@ -29,7 +29,6 @@ import numpy as np
 import sympy as sp
 
 from varprop.activations import Activation, X
-from varprop.gaussian import is_symbolic
 from varprop.layers import Dense, Elementwise, Input, Scale
 from varprop.moments import CORRECTED, EXACT, Moments, Regime
 from varprop.network import Network, Node
