@@ -202,7 +202,7 @@ def means_of_fourths(n, order):
 
 
 def squares_chain(n, layers, weight, beta, start):
-    """E k_l and E k_l^2, exact, for k' = weight k^2 mean(Z^4) + beta: the kernel of phi(z) = z^2."""
+    """E k_l and E k_l^2, exact, for k' = weight k^2 mean(Z^4) + beta, where phi(z) = z^2."""
     means, s, k = means_of_fourths(n, 2**layers), sp.symbols("s"), sp.symbols("k")
     states = []
     for target in range(1, layers + 1):
@@ -334,7 +334,7 @@ def test_what_has_no_theory_says_which_assumption_fails():
     with pytest.raises(ValueError, match="need E sum x\\^4 of the input"):
         law = Moments.of_gram(np.zeros(1), np.ones((1, 1)), frozenset({"input"}))
         predict(mlp(4, 1, weights=init.uniform(-1, 1)), law).value("relu_1", "length_fluctuation")
-    with pytest.raises(ValueError, match="order must be 0 .* got 2"):
+    with pytest.raises(ValueError, match=r"order must be 0 .* got 2"):
         predict(mlp(4, 1), order=2)
 
 

@@ -11,6 +11,8 @@ from varprop.network import Network, Node, check_network
 from varprop.theory.finite_width.factor import Factor
 from varprop.theory.finite_width.law import LengthLaw
 
+Slopes = tuple[float, float]  # phi(1) and phi(-1)
+OPEN: Slopes = (1.0, -1.0)
 REMEDY = "predict its length_fluctuation, or measure it with varprop.simulate"
 
 
@@ -34,40 +36,40 @@ def length_law(network: Network, inputs: Any = None, *, node: str | None = None)
 def gradient_law(network: Network, *, node: str | None = None) -> LengthLaw:
     """The law of g.g/n at `node` (default: the input), g = dL/dx for cotangents u, u.u/n = 1.
 
-    For inputs that are not zero; the same assumptions as `length_law`, and a dense layer last.
+    For networks whose value at the node (below the activation, at a dense node) is not zero; the
+    same assumptions as `length_law`, and a dense layer last.
     """
     _check(network)
-    names = [n.name for n in network]
-    at = names.index(network.input if node is None else network[node].name)
-    below = _blocks(network, names[at]) if at else []
-    blocks = _blocks(network, network.output)[max(0, len(below) - 1) :]
-    if tuple(blocks[-1][1]) != (1.0, -1.0):
+    at = network.input if node is None else network[node].name
+    if at == network.output:
+        raise ValueError("the cotangent is given at the output; name a node below a dense layer")
+    blocks = _blocks(network, network.output)
+    if blocks[-1][1] != OPEN:
         raise ValueError(
             "the law of gradients needs a dense layer last, since gates of given cotangents are "
             f"not Gaussian, and {network.output} is an activation; give the network a readout"
         )
-    if not below:  # at the input
-        gates: list[tuple[float, float]] = [(1.0, -1.0)]
-        dense = [block[0] for block in blocks]
-    else:
-        reached = below[-1][1]
-        gates = [_above(blocks[0][1], reached)]
-        dense = [block[0] for block in blocks[1:]]
-    gates += [slopes for _, slopes in blocks[(1 if below else 0) : -1]]
+    below = [] if at == network.input else _blocks(network, at)
+    above = blocks[len(below) :]
+    gates = [_left(network, at, blocks[len(below) - 1][1], below[-1][1]) if below else OPEN]
+    gates += [slopes for _, slopes in above[:-1]]
     factors = [
-        _factor(d.fan_in, d.fan_out * _variance(d), g) for d, g in zip(dense, gates, strict=True)
+        _factor(dense.fan_in, dense.fan_out * _variance(dense), slopes)
+        for (dense, _), slopes in zip(above, gates, strict=True)
     ]
     if not factors:
-        raise ValueError("the cotangent is given at the output; name a node below a dense layer")
+        raise ValueError(f"no dense layer is above {at}, so its gradient has no law")
     return LengthLaw(1.0, tuple(reversed(factors)))
 
 
-Slopes = tuple[float, float]
-
-
-def _above(whole: Slopes, reached: Slopes) -> Slopes:
-    """The slopes that are left of `whole` above a value that has passed `reached` of them."""
-    return tuple(w / r if r else 0.0 for w, r in zip(whole, reached, strict=True))  # type: ignore
+def _left(network: Network, at: str, whole: Slopes, reached: Slopes) -> Slopes:
+    """The slopes of what is between the node `at` and the next dense layer."""
+    following = [n.layer for n in network if at in n.inputs]
+    if isinstance(following[0], Dense):
+        return OPEN
+    if 0 in reached:
+        raise ValueError(f"half of {at} is zero, where the next activation has its kink")
+    return whole[0] / reached[0], whole[1] / -reached[1]
 
 
 def _blocks(network: Network, end: str) -> list[tuple[Dense, Slopes]]:
@@ -78,7 +80,7 @@ def _blocks(network: Network, end: str) -> list[tuple[Dense, Slopes]]:
         layer = node.layer
         if isinstance(layer, Dense):
             _require_gaussian(node.name, layer)
-            blocks.append((layer, (1.0, -1.0)))
+            blocks.append((layer, OPEN))
             continue
         if not blocks:
             raise ValueError(f"the law of lengths needs a dense layer before {node.name}; {REMEDY}")

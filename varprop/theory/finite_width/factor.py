@@ -81,8 +81,14 @@ class Factor:
         """log of a bound on |E[F^(it) | F > 0]| that decreases in t > 0."""
         if self.m == 0:
             half, weights = _binomial(self.width)
-            return float(_log_sum(_log_gamma_power(half, self.scale, 1j * t).real, weights).real)
-        return float(_log_gamma_power(np.array(self.width / 2), self.scale, np.array(1j * t)).real)
+            return float(
+                np.real(
+                    _log_sum(np.real(_log_gamma_power(half, self.scale, np.array(1j * t))), weights)
+                )
+            )
+        return float(
+            np.real(_log_gamma_power(np.array(self.width / 2), self.scale, np.array(1j * t)))
+        )
 
     @cached_property
     def log_moments(self) -> tuple[float, float]:
@@ -182,5 +188,5 @@ def _stirling(z: Array) -> Array:
 
 def _log_sum(logs: Array, weights: Array) -> Array:
     """log sum_k w_k exp(logs_k) along the last axis, for complex logs."""
-    top = logs.real.max(-1, keepdims=True)
+    top = np.real(logs).max(-1, keepdims=True)
     return np.log(np.sum(weights * np.exp(logs - top), -1)) + top[..., 0]

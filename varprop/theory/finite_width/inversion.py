@@ -30,12 +30,12 @@ class Inverse:
     values: Array
 
     def density(self, y: Array) -> Array:
-        return self._sum(y, lambda rows: (1 + 2 * (rows @ self.values).real) / self.period)
+        return self._sum(y, lambda rows: (1 + 2 * np.real(rows @ self.values)) / self.period)
 
     def cdf(self, y: Array) -> Array:
         terms = 2 * self.values / (1j * self.t)
-        first = float((np.exp(-1j * self.t * self.low) @ terms).real)
-        inside = self._sum(y, lambda rows: first - (rows @ terms).real)
+        first = float(np.real(np.exp(-1j * self.t * self.low) @ terms))
+        inside = self._sum(y, lambda rows: first - np.real(rows @ terms))
         return np.clip((np.asarray(y, float) - self.low + inside) / self.period, 0.0, 1.0)
 
     def quantile(self, p: float) -> float:
@@ -70,8 +70,8 @@ def invert(
     up = np.geomspace(0.05, 50, 60) / spread
     down = np.minimum(up, 0.9 * lowest)
     with np.errstate(over="ignore"):
-        high = float(np.min((log_mellin(up).real + OUTSIDE) / up))
-        low = float(np.max(-(log_mellin(-down).real + OUTSIDE) / down))
+        high = float(np.min((np.real(log_mellin(up)) + OUTSIDE) / up))
+        low = float(np.max(-(np.real(log_mellin(-down)) + OUTSIDE) / down))
     period = high - low
     t = 1 / spread
     while log_majorant(t) > NEGLIGIBLE:

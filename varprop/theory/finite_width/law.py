@@ -36,7 +36,10 @@ class LengthLaw:
 
     @property
     def dead(self) -> float:
-        """P(M = 0) = 1 - prod_l (1 - P(F_l = 0)): for ReLU 1 - prod (1 - 2^-n_l) (Lu et al. 2020)."""
+        """P(M = 0) = 1 - prod_l (1 - P(F_l = 0)), for ReLU 1 - prod_l (1 - 2^-n_l).
+
+        Source: Lu et al. (2020).
+        """
         return float(-np.expm1(np.sum(np.log1p([-f.dead for f in self.factors]))))
 
     @property

@@ -7,10 +7,7 @@ For y = W x with rows y_i, v = Var(w), A = |x|^4 and B = sum_j x_j^4,
 
     iid entries of kurtosis k          a = 3,  b = k - 3,  c = 1,  d = 0
     Haar, N = max(rows, cols)          a = 3 r,  b = 0,  c = r,  d = 0,   r = N / (N + 2)
-    rows uniform on a sphere in R^n    a = 3 n / (n + 2),  b = 0,  c = 1,  d = 0
-    fixed number of zeros per column   a = 3,  b = k - 3,  c = 1,  d = k (m - 1) / (rows - 1) / 3 - 1
-
-where m of `rows` entries of a column are not zero.
+    m of r entries a column not zero   a = 3,  b = k - 3,  c = 1,  d = k (m - 1) / (r - 1) / 3 - 1
 """
 
 from functools import lru_cache
