@@ -54,6 +54,8 @@ _THEMES = {
         "dropout-correlation",
     ),
     "gains": ("stricter-criticality", "gain-table", "unit-gain"),
+    "finite_width": ("length-fluctuation", "length-products", "random-kernel"),
+    "finite_width_laws": ("length-law-moments", "dead-networks", "typical-length"),
 }
 
 
