@@ -110,7 +110,7 @@ def length_fluctuation() -> Derivation:
         (
             "x has n exchangeable channels, in units in which E x^2 = 1, with `E x_i^4 = f` and "
             "`E x_i^2 x_j^2 = 1 + t`, i != j",
-            "`z_i = sum_j w_ij x_j + b_i`, m rows; weights and biases independent and symmetric, of "
+            "`z_i = sum_j w_ij x_j + b_i`, m rows; weights and biases independent, symmetric, of "
             "variances v, beta and kurtoses kappa, kappa_b",
         ),
         (
@@ -264,7 +264,8 @@ def random_kernel() -> Derivation:
     shift, spread, eps = sp.symbols("delta r epsilon", real=True)
     taylor = sum(sp.diff(g(q), q, k) * eps**k / sp.factorial(k) for k in range(3))
     mean = sp.expand(taylor).subs({eps**2: spread, eps: shift})
-    linear = sp.diff(taylor, eps).subs(eps, 0) ** 2 * spread
+    slope: Any = sp.diff(taylor, eps).subs(eps, 0)
+    linear = slope**2 * spread
     square = custom("square", X**2)
     law, given = Moments.unit(second=q), _given(n, FLUCTUATION, shift)
     given = replace(given, gaussian=True, base=given.fourth, slopes=(1, -1))
@@ -282,7 +283,7 @@ def random_kernel() -> Derivation:
         "random-kernel",
         "A layer of finite width is a random kernel: its 1/n terms",
         (
-            "Gaussian weights: given x, the pre-activations are iid N(0, k), `k' = C mean phi(z)^2`",
+            "Gaussian weights: given x, pre-activations are iid N(0, k) and `k' = C mean phi(z)^2`",
             "k = K + e with `E e = delta`, `E e^2 = r`, both O(1/n), and third moments O(1/n^2); "
             "`g(K) = E phi(sqrt(K) Z)^2`",
         ),

@@ -174,8 +174,8 @@ def typical_length() -> Derivation:
         "The typical ReLU network needs the gain sqrt(2) e^(1.25/n), not sqrt(2)",
         (
             "F = g^2 chi^2_B/n, B ~ Bin(n, 1/2), weights of variance g^2/n, no bias",
-            "log M of a deep network is a sum of independent log F: its typical value is exp of the "
-            "sum of E log F (the law of large numbers), not the product of E F",
+            "log M of a deep network is a sum of independent log F: typical is exp of the sum of "
+            "E log F (the law of large numbers), not the product of E F",
         ),
         (
             Step(

@@ -24,6 +24,7 @@ from varprop.initializers.initializer import (
     Initializer,
     choose,
 )
+from varprop.initializers.typical import MeanLog
 from varprop.laws import Law, Scalar, exact
 
 P = ParamSpec("P")
@@ -257,6 +258,19 @@ def rademacher(fans: Fans, scale: Scalar = 1, mode: str = "fan_in") -> Law:
 def laplace(fans: Fans, scale: Scalar = 1, mode: str = "fan_in") -> Law:
     """Laplace law (density falling as e^(-|w|/b), 2 b^2 = variance), Var w = scale / n."""
     return _scaled(fans, scale, mode, "laplace")
+
+
+@_entry(nonlinearity="linear")
+def random_walk(fans: Fans, nonlinearity: str = "relu") -> Law:
+    """w ~ N(0, g^2 / fan_in): the logarithm of the length of a layer is kept on average.
+
+    With n outputs, g^2 = n exp(-E log chi^2), for ReLU of chi^2_B, B ~ Bin(n, 1/2), given B > 0;
+    about sqrt(2) e^(1.25/n), where the mean length of the layer grows by e^(2.5/n). Source:
+    Sussillo & Abbott (2014), who fit g = sqrt(2) exp(1.2 / (max(n, 6) - 2.4)).
+    """
+    logs = {"relu": MeanLog(fans.rows), "linear": sympy.digamma(fans.rows / 2) + sympy.log(2)}
+    gain = fans.rows * sympy.exp(-choose("nonlinearity", nonlinearity, logs))
+    return laws.Normal(0, gain / fans.fan_in)
 
 
 # Defaults of PyTorch's layers

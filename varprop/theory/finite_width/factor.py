@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from varprop.initializers.typical import mean_log
+
 Array = np.ndarray
 STEP = 0.02  # of u, at most
 STIRLING = 40.0  # the series is right to 1e-17 above
@@ -95,8 +97,7 @@ class Factor:
         """(E log F, Var log F) given F > 0."""
         if self.m == 0:
             half, weights = _binomial(self.width)
-            first = special.digamma(half)
-            mean = float(weights @ first)
+            mean, first = mean_log(self.width) - log(2), special.digamma(half)
             variance = float(weights @ special.polygamma(1, half) + weights @ (first - mean) ** 2)
         else:
             n, share = self.width / 2, self._share
