@@ -14,6 +14,7 @@ from pathlib import Path
 
 from figures.produce import Drawable, produce
 
+NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients", "jacobian_spectra", "coherence")
 NAMES = (
     "std_by_layer",
     "glorot_activations",
@@ -23,6 +24,9 @@ NAMES = (
     "c_map",
     "jacobian_spectra",
     "coherence",
+    "lognormal_lengths",
+    "fluctuation_growth",
+    "mean_against_median",
 )
 
 

@@ -43,6 +43,9 @@ TINY = {
     "phase_diagram": {"grid": 12, "width": 16, "draws": 64, "margin": 0.4},
     "depth_scales": {"width": 16, "draws": 64, "margin": 0.4, "shown": [2, 3, 4]},
     "c_map": {"width": 16, "draws": 64, "margin": 0.4, "shown": [0.5, 0.9]},
+    "lognormal_lengths": {"widths": [4, 6], "ratio": 1, "draws": 256, "margin": 0.4, "bins": 9},
+    "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
+    "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
 }
 
 

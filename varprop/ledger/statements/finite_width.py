@@ -14,7 +14,7 @@ from varprop.initializers import (
     rademacher,
 )
 from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
-from varprop.ledger.experiments import ERROR_RATE, FALSE_PASS, MARGIN
+from varprop.ledger.experiments import ERROR_RATE, FALSE_PASS, MARGIN, Stated, values
 from varprop.montecarlo import simulate
 from varprop.network import Network
 from varprop.stats import (
@@ -200,5 +200,21 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         note="E log |x_l|^2 falls by 5/(2 n) a layer; the mean is carried by rare networks.",
         experiments=(drift("He", kaiming_normal(), 0.03),),
+    ),
+    Claim(
+        name="tanh-one-over-n",
+        title="At finite width tanh at criticality shrinks faster than its limit",
+        statement="Var(w) = 1/n, n = 32: E z_9^2 = 0.06214, the limit 0.06524 with its 1/n term",
+        source="Yaida (2019), Non-Gaussian processes and neural networks at finite widths",
+        derivation="random-kernel",
+        experiments=(
+            values(
+                "n = 32, eight hidden layers",
+                mlp(32, 8, activation="tanh", weights=normal(variance=1 / 32)),
+                [Stated("dense_9", "second_moment", 0.06214345)],
+                draws=6144,
+                margin=0.045,
+            ),
+        ),
     ),
 )
