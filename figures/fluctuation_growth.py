@@ -17,12 +17,12 @@ from figures.results import Claim, Results, describe, gap_evidence, provenance, 
 from varprop.stats import decide_equivalence, studentized_test
 
 SERIES = ("ReLU, normal", "ReLU, Rademacher", "linear", "tanh")
-FALSE_PASS = 1e-3
+FALSE_PASS = 1e-2  # the squares of deviations have heavy tails: lower rates need far more draws
 
 
 def parameters(full: bool) -> dict[str, Any]:
-    sizes = {"width": 128, "depth": 16, "draws": 8192, "margin": 0.2}
-    return sizes if full else {"width": 64, "depth": 6, "draws": 2048, "margin": 0.3}
+    sizes = {"width": 128, "depth": 8, "draws": 32768, "margin": 0.2}
+    return sizes if full else {"width": 64, "depth": 4, "draws": 8192, "margin": 0.3}
 
 
 def network(series: str, width: int, depth: int) -> vp.Network:
