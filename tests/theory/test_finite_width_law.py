@@ -228,6 +228,10 @@ def test_what_the_law_needs():
         (mlp(4, 2, bias=init.normal()), "layers without bias, and dense_1"),
         (mlp(4, 2, activation="tanh"), "linear on both sides of zero, and tanh_1 is none"),
         (residual(4, 1), "that of a chain, and add_1 joins input, dense_2"),
+        (
+            mlp(4, 2, tied=True),
+            "fresh weights in every layer, and weights are used again by dense_1",
+        ),
         (mlp(4, 2, weights=init.zeros()), "centred Gaussian weights"),
         (mlp(4, 2, weights=init.normal(std=0)), "weights of dense_1 are all zero"),
     ):

@@ -126,8 +126,11 @@ class Sample(Result):
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
                     yield Averaged(name, quantity, point, other, *numbers)
-            for point, numbers in enumerate(zip(*self.length_fluctuation(name), strict=True)):
-                yield Averaged(name, "length_fluctuation", point, None, *map(float, numbers))
+            for point, (value, error) in enumerate(
+                zip(*self.length_fluctuation(name), strict=True)
+            ):
+                found = float(value), float(error)
+                yield Averaged(name, "length_fluctuation", point, None, *found)
 
     def __str__(self) -> str:
         return (

@@ -160,6 +160,11 @@ def _start(network: Network, inputs: Any) -> float:
 
 def _check(network: Network) -> None:
     check_network(network)
+    if network.tied:
+        raise ValueError(
+            "the law of lengths needs fresh weights in every layer, and weights are used again by "
+            f"{', '.join(sorted(network.tied))}; measure it with varprop.simulate"
+        )
     if network.symbolic:
         raise ValueError(
             "the law of lengths needs numbers, and this network has SymPy symbols; predict gives "

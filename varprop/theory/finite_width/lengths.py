@@ -142,6 +142,11 @@ def _after(node: Node, laws: Mapping[str, Moments], x: Lengths, *others: Lengths
 
 def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
     """z = W x + b."""
+    if layer.tied is not None:
+        raise ValueError(
+            f"lengths need fresh weights, and those of {layer.tied} are used again; "
+            "measure this network with varprop.simulate instead"
+        )
     a, b, c, d = (_plain(value, law.symbolic) for value in rows(layer.weight_law))
     if (b != 0 or d != 0) and x.fourth is None:
         raise ValueError(
