@@ -14,7 +14,6 @@ from pathlib import Path
 
 from figures.produce import Drawable, produce
 
-NAMES = ("std_by_layer", "glorot_activations", "glorot_gradients", "jacobian_spectra", "coherence")
 NAMES = (
     "std_by_layer",
     "glorot_activations",

@@ -19,6 +19,7 @@ THEMES = (
     "symmetry",
     "spectra",
     "special",
+    "finite_width",
 )
 """The modules of `varprop.ledger.statements`, in the order in which the ledger shows them."""
 
@@ -26,16 +27,4 @@ THEMES = (
 def claims() -> tuple[Claim, ...]:
     """Every claim, in the order in which the ledger shows them."""
     themes = (import_module(f"varprop.ledger.statements.{name}") for name in THEMES)
-    from varprop.ledger.statements import (
-        defaults,
-        finite_width,
-        glorot,
-        he,
-        kernels,
-        range,
-        symmetry,
-        tanh,
-    )
-
-    themes = (glorot, he, tanh, kernels, defaults, range, symmetry, finite_width)
     return tuple(claim for theme in themes for claim in theme.CLAIMS)
