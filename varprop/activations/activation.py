@@ -24,6 +24,7 @@ import sympy as sp
 from scipy.optimize import brentq
 
 from varprop import gaussian
+from varprop.activations import quadrature
 from varprop.activations.pairs import (
     at_deficit,
     deficit,
@@ -147,9 +148,10 @@ class Activation:
         """
         if self.homogeneous and degree is not None and np.ndim(q):
             return self.moment(integrand, 1.0) * np.asarray(q) ** (degree / 2)
-        return gaussian.expectation(
+        found = gaussian.expectation(
             lambda z: integrand(z, self(z), self.slope(z)), 0.0, np.sqrt(q), self.kinks
-        ).value
+        )
+        return quadrature.trusted(found, f"a moment of {self}", q=q)
 
     def _at_one(self, kernel: str) -> sp.Expr | None:
         formula = self.kernel_formula(kernel)
@@ -167,10 +169,10 @@ class Activation:
             return gaussian.evaluate(formula, {Q: q})
         if gaussian.is_symbolic(q):
             return elementwise(lambda q: gaussian.symbolic_expectation(integrand, X, q), q)
-        f = gaussian.compiled(integrand, (X,))
-        return gaussian.expectation(
-            lambda x: np.broadcast_to(f(x), np.shape(x)), 0.0, np.sqrt(q), self.kinks
-        ).value[()]
+        return quadrature.mean(self._integrand(name, integrand), q)
+
+    def _integrand(self, name: str, expression: sp.Expr) -> quadrature.Integrand:
+        return quadrature.Integrand(f"{name} of {self}", expression, self.kinks)
 
     # -- two inputs --------------------------------------------------------------------------
 
@@ -185,14 +187,13 @@ class Activation:
 
     def kernel(self, q1: Number, q2: Number, c: Number = None, *, gap: Number = None) -> Number:
         """E phi(z) phi(z') at correlation `c`, or at `gap` = E(z - z')^2 / 2 when c is near 1."""
-        return self._pair("kernel", lambda x, y: self(x) * self(y), q1, q2, c, gap)
+        return self._pair("kernel", self.expression, q1, q2, c, gap)
 
     def derivative_kernel(
         self, q1: Number, q2: Number, c: Number = None, *, gap: Number = None
     ) -> Number:
         """E phi'(z) phi'(z') at correlation `c`, or at `gap` = E(z - z')^2 / 2."""
-        name, product = "derivative_kernel", lambda x, y: self.slope(x) * self.slope(y)
-        return self._pair(name, product, q1, q2, c, gap)
+        return self._pair("derivative_kernel", self.derivative, q1, q2, c, gap)
 
     def gap(self, q1: Number, q2: Number, gap: Number) -> Number:
         """E(phi(z) - phi(z'))^2 / 2 from `gap` = E(z - z')^2 / 2, without cancellation.
@@ -206,9 +207,7 @@ class Activation:
         q1, q2, gap = np.broadcast_arrays(q1, q2, gap)
         missing, formula = deficit(q1, q2, gap), self.kernel_formula("derivative_kernel")
         if formula is None:
-            return gaussian.pair_expectation(
-                lambda x, y: (self(x) - self(y)) ** 2 / 2, q1, q2, missing, self.kinks
-            ).value
+            return self._gap(q1, q2, missing)
         angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))
         at = at_deficit(q1[..., None], q2[..., None], 2 * np.sin(angle / 2) ** 2)
         slope = gaussian.evaluate(formula, {k: at[k] for k in (Q1, Q2, C, THETA, SINE)})
@@ -241,12 +240,14 @@ class Activation:
             return ray_gap(q1, q2) * self.second_moment(1.0)
         if np.array_equal(q1, q2):
             return np.zeros_like(q1)
-        return gaussian.pair_expectation(
-            lambda x, y: (self(x) - self(y)) ** 2 / 2, q1, q2, np.zeros_like(q1), self.kinks
-        ).value
+        return self._gap(q1, q2, np.zeros_like(q1))
+
+    def _gap(self, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        phi, slope = (self._integrand("gap", f) for f in (self.expression, self.derivative))
+        return quadrature.gap(phi, slope, q1, q2, missing)
 
     def _pair(
-        self, name: str, product: Callable, q1: Number, q2: Number, c: Number, gap: Number
+        self, name: str, factor: sp.Expr, q1: Number, q2: Number, c: Number, gap: Number
     ) -> Number:
         if (c is None) == (gap is None):
             raise ValueError(f"{name} takes the correlation c or the gap, exactly one of them")
@@ -260,7 +261,7 @@ class Activation:
         if formula is not None:
             return gaussian.evaluate(formula, {k: values[k] for k in (Q1, Q2, C, THETA, SINE)})
         missing = values["deficit"]
-        return gaussian.pair_expectation(product, q1, q2, missing, self.kinks).value[()]
+        return quadrature.product(self._integrand(name, factor), q1, q2, missing)
 
 
 def custom(

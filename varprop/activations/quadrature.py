@@ -1,0 +1,156 @@
+"""What an activation asks of the quadrature: means it can trust, or an error that says why not.
+
+mean(f, q)               E f(z)
+product(f, q1, q2, d)    E f(z) f(z'),  z and z' of correlation 1 - d
+gap(phi, q1, q2, d)      E (phi(z) - phi(z'))^2 / 2, relatively accurate down to d = 0
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import sympy as sp
+
+from varprop import gaussian
+from varprop.activations.pairs import ray_gap
+from varprop.activations.symbols import X
+from varprop.gaussian import Estimate
+
+TRUSTED = 1e-8  # of E |f|: a larger error is refused
+CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
+LINEAR = 1e-2  # d (1 + q) below which E phi'(z) phi'(z') hardly depends on the deficit
+
+
+class Integrand(NamedTuple):
+    """A function of z by its expression in `X`, its kinks, and how to name it in an error."""
+
+    label: str
+    expression: sp.Expr
+    kinks: tuple[float, ...]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(gaussian.compiled(self.expression, (X,))(x), np.shape(x))
+
+    @property
+    def key(self) -> tuple:
+        return self.expression, self.kinks
+
+    def times(self, factor: sp.Expr) -> "Integrand":
+        return self._replace(expression=factor * self.expression)
+
+
+def mean(f: Integrand, q: Any) -> Any:
+    """E f(z), z ~ N(0, q).  Raises ValueError where the quadrature cannot tell."""
+
+    def rule(q: np.ndarray) -> Estimate:
+        return gaussian.expectation(f, 0.0, np.sqrt(q), f.kinks)
+
+    return trusted(gaussian.remembered(("mean", *f.key), rule, q), f, q=q)[()]
+
+
+def product(f: Integrand, q1: Any, q2: Any, d: Any) -> Any:
+    """E f(z) f(z').  Raises ValueError where the quadrature cannot tell."""
+    return trusted(_product(f, q1, q2, d), f, q1=q1, q2=q2, d=d)[()]
+
+
+def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarray:
+    """E (phi(z) - phi(z'))^2 / 2, for the derivative `slope` of phi.
+
+    Close to c = 1 by Price's theorem: the gap at c = 1 plus the integral of E phi'(z) phi'(z')
+    over the covariance that is missing. Raises ValueError where the quadrature cannot tell.
+    """
+
+    def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        near = (d < CLOSE) & (d * (1 + np.maximum(q1, q2)) < LINEAR) & _continuous(phi)
+        parts = np.empty((3, d.size))
+        for rows, by in ((near, _near_gap), (~near, _plain_gap)):
+            if np.any(rows):
+                parts[:, rows] = by(phi, slope, q1[rows], q2[rows], d[rows])
+        return Estimate(*parts)
+
+    found = gaussian.remembered(("gap", *phi.key), rule, q1, q2, d)
+    return trusted(found, phi, q1=q1, q2=q2, d=d)
+
+
+def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
+    """The value, if its error is below TRUSTED of E |f|; ValueError otherwise."""
+    if np.all(found.error <= TRUSTED * found.size):
+        return found.value
+    worst = np.unravel_index(np.argmax(~(found.error <= TRUSTED * found.size)), found.error.shape)
+    at = {k: float(np.broadcast_to(v, found.error.shape)[worst]) for k, v in where.items()}
+    if "d" in at:
+        at["c"] = 1 - at.pop("d")
+    place = ", ".join(f"{k} = {v:g}" for k, v in at.items())
+    raise ValueError(
+        f"the quadrature of {getattr(f, 'label', f)} at {place} has an estimated error of "
+        f"{found.error[worst]:.1e}, for a mean of {found.value[worst]:.3e}; declare the kinks of "
+        "the activation if it has any that are not found, or choose a variance at which it does "
+        "not oscillate or grow that fast"
+    )
+
+
+def _product(f: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
+    def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        return gaussian.pair_expectation(lambda x, y: f(x) * f(y), q1, q2, d, f.kinks)
+
+    return gaussian.remembered(("product", *f.key), rule, q1, q2, d)
+
+
+def _plain_gap(phi: Integrand, _: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
+    return gaussian.pair_expectation(
+        lambda x, y: np.square(phi(x) - phi(y)) / 2, q1, q2, d, phi.kinks
+    )
+
+
+def _near_gap(
+    phi: Integrand, slope: Integrand, q1: np.ndarray, q2: np.ndarray, d: np.ndarray
+) -> Estimate:
+    """gap at c = 1 + sqrt(q1 q2) integral over [0, theta] of sin(t) E phi' phi'(cos t) dt.
+
+    Without kinks the integrand is smooth in 1 - cos(t) itself, where fewer nodes do.
+    """
+    scale = np.sqrt(q1 * q2)
+    node, weight = gaussian.legendre_unit(8 if phi.kinks else 2)
+    if phi.kinks:
+        theta = 2 * np.arcsin(np.sqrt(d / 2))[:, None]
+        at, weight = 2 * np.sin(theta * node / 2) ** 2, np.sin(theta * node) * theta * weight
+    else:
+        at, weight = d[:, None] * node, d[:, None] * weight
+    found = _product(slope, q1[:, None], q2[:, None], at)
+    path = Estimate(*(scale * np.sum(part * weight, -1) for part in found))
+    ray = _ray_gap(phi, slope, q1, q2, scale * d)
+    return Estimate(*(a + b for a, b in zip(ray, path, strict=True)))
+
+
+def _ray_gap(
+    phi: Integrand, slope: Integrand, q1: np.ndarray, q2: np.ndarray, beside: np.ndarray
+) -> Estimate:
+    """The gap at c = 1, E (phi(s1 Z) - phi(s2 Z))^2 / 2, where it shows `beside` another gap.
+
+    For close s1, s2 and smooth phi it is (s1 - s2)^2 / 2 times the average over s, s' between
+    them of E Z^2 phi'(s Z) phi'(s' Z).
+    """
+    parts = np.zeros((3, q1.size))
+    bare = ray_gap(q1, q2)
+    shows = bare > 1e-18 * beside
+    close = (bare < 1e-6 * np.minimum(1.0, np.maximum(q1, q2))) & (not phi.kinks)
+    if np.any(rows := shows & ~close):
+        at_one = np.zeros(int(rows.sum()))
+        parts[:, rows] = _plain_gap(phi, slope, q1[rows], q2[rows], at_one)
+    if np.any(rows := shows & close):
+        s1, s2 = np.sqrt(q1[rows])[:, None], np.sqrt(q2[rows])[:, None]
+        node, weight = gaussian.legendre_unit(2)
+        s = s2 + (s1 - s2) * node
+        pair = np.array([[0, 0], [0, 1], [1, 1]]).T
+        share = weight[pair[0]] * weight[pair[1]] * [1.0, 2.0, 1.0]
+        left, right = s[:, pair[0]], s[:, pair[1]]
+        found = _product(slope.times(X), left**2, right**2, np.zeros(1))
+        parts[:, rows] = [bare[rows] * np.sum(part * share / (left * right), -1) for part in found]
+    return Estimate(*parts)
+
+
+def _continuous(phi: Integrand) -> bool:
+    """Whether phi has no jump at its kinks: the derivative then says all of it."""
+    kinks = np.asarray(phi.kinks)
+    step = 1e-9 * (1 + np.abs(kinks))
+    jump = np.abs(phi(kinks + step) - phi(kinks - step)) if kinks.size else kinks
+    return bool(np.all(jump < 1e-6))

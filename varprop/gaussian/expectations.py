@@ -1,0 +1,123 @@
+"""Expectations over one and two Gaussians, each with an error estimate.
+
+    expectation(f, m, s)            = E f(m + s Z)
+    pair_expectation(F, q1, q2, d)  = E F(z, z'),  z, z' ~ N(0, q1), N(0, q2), correlation 1 - d
+
+Analytic integrands of moderate scale converge geometrically under the trapezoidal rule; two such
+rules must agree. All others go to adaptive panels, with boundaries at the kinks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from varprop.gaussian.panels import NOISE, integrate
+from varprop.gaussian.rules import Estimate, level, trapezoid
+
+ENOUGH = 2e-12  # of E |f|: two trapezoidal rules that agree to this are accepted
+CHUNK = 1 << 14  # values held at once: they stay in the cache
+FINEST = (8, 4)  # by dimension, the last trapezoidal level; panels cost less beyond
+WIDTHS = np.array([-8.0, -3.0, -1.0, 0.0, 1.0, 3.0, 8.0])  # of a blurred kink, in its spreads
+
+Function = Callable[..., np.ndarray]
+
+
+def expectation(
+    function: Function, mean: Any = 0.0, scale: Any = 1.0, kinks: tuple[float, ...] = ()
+) -> Estimate:
+    """E f(m + s Z) for arrays m, s (broadcast); `function` maps an array elementwise."""
+    mean, scale = np.broadcast_arrays(np.asarray(mean, float), np.asarray(scale, float))
+    m, s = mean.reshape(-1), scale.reshape(-1)
+
+    def values(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return function(m[rows, None] + s[rows, None] * z)
+
+    def by_panels(rows: np.ndarray) -> Estimate:
+        return integrate(lambda _, __, x: function(x), m[rows], s[rows], kinks)
+
+    found = _solve(values, by_panels, s[None, :], bool(kinks))
+    return Estimate(*(part.reshape(mean.shape) for part in found))
+
+
+def pair_expectation(
+    function: Function, q1: Any, q2: Any, deficit: Any, kinks: tuple[float, ...] = ()
+) -> Estimate:
+    """E F(z, z') for centred Gaussians of variances q1, q2 and correlation 1 - deficit.
+
+    The deficit in [0, 2] is what is given because 1 - c loses its digits near c = 1. On the
+    trapezoidal grid z = sqrt(q1) (a u + b v), z' = sqrt(q2) (a u - b v) with
+    a^2 = 1 - deficit / 2, b^2 = deficit / 2, which treats both alike and keeps z - z' exact.
+    """
+    arrays = np.broadcast_arrays(*(np.asarray(v, float) for v in (q1, q2, deficit)))
+    shape = arrays[0].shape
+    r1, r2 = (np.sqrt(a).reshape(-1) for a in arrays[:2])
+    d = np.clip(arrays[2].reshape(-1), 0.0, 2.0)
+    a, b, widest = np.sqrt(1 - d / 2), np.sqrt(d / 2), np.maximum(r1, r2)
+
+    def values(rows: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        sum_, difference = a[rows, None] * u, b[rows, None] * v
+        return function(r1[rows, None] * (sum_ + difference), r2[rows, None] * (sum_ - difference))
+
+    def by_panels(rows: np.ndarray) -> Estimate:
+        pairs = [_nested(function, r1[i], r2[i], d[i], kinks) for i in rows]
+        return Estimate(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
+
+    found = _solve(values, by_panels, np.stack([widest * a, widest * b]), bool(kinks))
+    return Estimate(*(part.reshape(shape) for part in found))
+
+
+def _solve(values: Function, by_panels: Callable, scales: np.ndarray, kinked: bool) -> Estimate:
+    """Each case by the coarsest trapezoidal rule that is accepted, the rest by panels."""
+    finest, levels = FINEST[len(scales) - 1], level(scales)
+    value, error, size = np.zeros((3, scales.shape[1]))
+    error += np.inf
+    pending = np.full(value.size, not kinked)
+    while np.any(pending := pending & (levels.max(0) <= finest)):
+        for levs in sorted({tuple(column) for column in levels[:, pending].T.tolist()}):
+            rule = trapezoid(*levs)
+            same = np.flatnonzero(pending & np.all(levels == np.array(levs)[:, None], 0))
+            step = max(1, CHUNK // rule.nodes.shape[-1])
+            for rows in (same[i : i + step] for i in range(0, same.size, step)):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    found = rule.apply(values(rows, *rule.nodes))
+                noise = (found.error > 0.1 * error[rows]) & (found.error < NOISE * found.size)
+                pending[rows] = ~((found.error <= ENOUGH * found.size) | noise)
+                value[rows], error[rows], size[rows] = found
+        levels = levels + 2 * pending
+    rest = np.flatnonzero(pending | kinked | (levels.max(0) > finest))
+    if rest.size:
+        value[rest], error[rest], size[rest] = by_panels(rest)
+    return Estimate(value, np.where(np.isfinite(error), error, np.inf), size)
+
+
+def _nested(
+    function: Function, r1: float, r2: float, d: float, kinks: tuple[float, ...]
+) -> Estimate:
+    """The integral over the wider variable of the conditional expectation over the other."""
+    if r1 < r2:
+        r1, r2, given = r2, r1, function
+        function = lambda x, y: given(y, x)  # noqa: E731
+    correlation, rest = 1 - d, np.sqrt(d * (2 - d))
+
+    def conditional(_: np.ndarray, z: np.ndarray, x: np.ndarray) -> Estimate:
+        u, first = z.reshape(-1), x.reshape(-1)
+        inner = integrate(
+            lambda i, _, y: function(first[i][:, None], y),
+            correlation * r2 * u,
+            np.full(u.size, rest * r2),
+            kinks,
+            slack=np.exp(np.minimum(u * u / 4, 10.0)),  # the outer density takes it away
+        )
+        return Estimate(*(part.reshape(z.shape) for part in inner))
+
+    marks = _blurred(correlation * r2, rest * r2, kinks)
+    return integrate(conditional, np.zeros(1), np.array([r1]), kinks, marks)
+
+
+def _blurred(slope: float, spread: float, kinks: tuple[float, ...]) -> np.ndarray:
+    """(1, .): the u at which slope u + spread Z is within some spreads of a kink."""
+    if slope == 0:
+        return np.zeros((1, 0))
+    places = np.add.outer(np.asarray((*kinks, 0.0)) / slope, WIDTHS * spread / slope)
+    return places.reshape(1, -1)

@@ -1,0 +1,46 @@
+"""The bridge from SymPy expressions to numbers."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+
+def symbolic_expectation(expression: sp.Expr, x: sp.Symbol, variance: sp.Expr) -> sp.Expr:
+    """E f(x), x ~ N(0, variance), as an unevaluated integral over the standard normal."""
+    z = sp.Symbol("z", real=True)
+    density = sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi)
+    return sp.Integral(expression.subs(x, sp.sqrt(variance) * z) * density, (z, -sp.oo, sp.oo))
+
+
+def is_symbolic(*values: Any) -> bool:
+    """Whether any value is a SymPy expression with free symbols, or an array that holds SymPy."""
+    return any(
+        value.dtype == object if isinstance(value, np.ndarray) else isinstance(value, sp.Basic)
+        for value in values
+    )
+
+
+def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
+    """The expression at `values`: an Expr when any value is symbolic, else floats or arrays."""
+    if not is_symbolic(*values.values()):
+        symbols = tuple(values)
+        result = compiled(expression, symbols)(*values.values())
+        shape = np.broadcast_shapes(*(np.shape(v) for v in values.values()))
+        return np.broadcast_to(np.asarray(result, float), shape)[()]
+    if any(isinstance(v, np.ndarray) for v in values.values()):
+        apply = np.frompyfunc(lambda *v: _substitute(expression, values, v), len(values), 1)
+        return apply(*values.values())
+    return _substitute(expression, values, tuple(values.values()))
+
+
+def _substitute(expression: sp.Expr, names: Mapping[sp.Symbol, Any], values: tuple) -> sp.Expr:
+    return expression.subs(dict(zip(names, values, strict=True)), simultaneous=True)  # type: ignore
+
+
+@cache
+def compiled(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., np.ndarray]:
+    """A NumPy function of the symbols; special functions come from SciPy."""
+    return sp.lambdify(symbols, expression, modules=["scipy", "numpy"], cse=True)
