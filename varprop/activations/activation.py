@@ -26,7 +26,6 @@ from scipy.optimize import brentq
 from varprop import gaussian
 from varprop.activations import quadrature
 from varprop.activations.pairs import (
-    at_deficit,
     deficit,
     elementwise,
     numeric_pair,
@@ -209,10 +208,10 @@ class Activation:
         if formula is None:
             return self._gap(q1, q2, missing)
         angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))
-        at = at_deficit(q1[..., None], q2[..., None], 2 * np.sin(angle / 2) ** 2)
-        slope = gaussian.evaluate(formula, {k: at[k] for k in (Q1, Q2, C, THETA, SINE)})
-        path = np.sqrt(q1 * q2) * np.sum(np.sin(angle) * slope * weight, -1)
-        return self._ray(q1, q2) + path
+        sine, scale = np.sin(angle), np.sqrt(q1 * q2)
+        at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
+        slope = gaussian.evaluate(formula, {**at, C: scale[..., None] * np.cos(angle)})
+        return self._ray(q1, q2) + scale * np.sum(sine * slope * weight, -1)
 
     def _path(
         self, q1: np.ndarray, q2: np.ndarray, theta: np.ndarray
@@ -222,9 +221,10 @@ class Activation:
         The angle takes the roots at c = 1 and -1 away; a kernel of scale 1 varies within about
         1 / sqrt(1 + q) of both ends, so panels shrink by 4 down to there.
         """
-        levels = 0
-        if not self.homogeneous:
-            levels = int(np.ceil(np.log(1 + np.max(np.maximum(q1, q2), initial=0.0)) / np.log(16)))
+        if self.homogeneous:  # linear in the angle
+            node, weight = gaussian.legendre_unit(12)
+            return theta[..., None] * node, theta[..., None] * weight
+        levels = int(np.ceil(np.log(1 + np.max(np.maximum(q1, q2), initial=0.0)) / np.log(16)))
         marks = np.pi / 2 * 4.0 ** -np.arange(levels, -1, -1.0)
         marks = np.concatenate([[0.0], marks, np.pi - marks[-2::-1], [np.pi]])
         edges = np.minimum(marks, theta[..., None])

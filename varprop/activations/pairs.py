@@ -11,7 +11,7 @@ from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
 def variance_of(q: Number) -> np.ndarray:
     """Variances as floats; raises ValueError for a negative one."""
     q = np.asarray(q, float)[()]
-    if np.any(q < 0):
+    if (q < 0).any():
         raise ValueError(f"a variance q must be at least 0, got {np.min(q)}")
     return q
 
@@ -26,7 +26,7 @@ def deficit(q1: np.ndarray, q2: np.ndarray, gap: np.ndarray) -> np.ndarray:
     """1 - c from the gap: gap = ray gap + sqrt(q1 q2) (1 - c)."""
     scale = np.sqrt(q1 * q2)
     missing = np.asarray(gap) - ray_gap(q1, q2)
-    return np.clip(missing / np.where(scale > 0, scale, 1.0), 0.0, 2.0)
+    return np.minimum(np.maximum(missing / np.where(scale > 0, scale, 1.0), 0.0), 2.0)
 
 
 def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:

@@ -17,19 +17,18 @@ def symbolic_expectation(expression: sp.Expr, x: sp.Symbol, variance: sp.Expr) -
 
 def is_symbolic(*values: Any) -> bool:
     """Whether any value is a SymPy expression with free symbols, or an array that holds SymPy."""
-    return any(
-        value.dtype == object if isinstance(value, np.ndarray) else isinstance(value, sp.Basic)
-        for value in values
-    )
+    for value in values:  # not any(...), which costs more than the rest of a closed form
+        if value.dtype == object if isinstance(value, np.ndarray) else isinstance(value, sp.Basic):
+            return True
+    return False
 
 
 def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, Any]) -> Any:
     """The expression at `values`: an Expr when any value is symbolic, else floats or arrays."""
     if not is_symbolic(*values.values()):
-        symbols = tuple(values)
-        result = compiled(expression, symbols)(*values.values())
+        result = np.asarray(compiled(expression, tuple(values))(*values.values()), float)
         shape = np.broadcast_shapes(*(np.shape(v) for v in values.values()))
-        return np.broadcast_to(np.asarray(result, float), shape)[()]
+        return (result if result.shape == shape else np.broadcast_to(result, shape))[()]
     if any(isinstance(v, np.ndarray) for v in values.values()):
         apply = np.frompyfunc(lambda *v: _substitute(expression, values, v), len(values), 1)
         return apply(*values.values())

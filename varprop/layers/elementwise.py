@@ -1,6 +1,7 @@
 """Elementwise activations."""
 
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ class Elementwise(Layer):
             cross_regime=max(normal, law.cross_regime),
             sources=z.sources,
             ancestors=z.ancestors,
-            atomless=max(z.atomless, WIDE) if _vanishes(phi) else z.atomless,
+            atomless=max(z.atomless, WIDE) if _vanishes(phi.expression) else z.atomless,
             source=Source(phi, law),
             notes=z.notes,
         )
@@ -84,7 +85,7 @@ class Elementwise(Layer):
             return (gradient,)
         function, law, closed = self._source(z)
         phi = self.activation
-        slope = Activation(f"{phi}'", phi.derivative, kinks=phi.kinks).of(function)
+        slope = _slope(phi, function)
         halved = self.activation.homogeneous and z.symmetric and not closed
         atom = halved and z.atomless is APPROXIMATE
         note = f"{phi}'(0) counts: z = 0 is an atom" if atom else closed
@@ -210,13 +211,26 @@ def torch_function(activation: Activation) -> Any:
     raise ValueError(f"{activation} has no torch function, so it cannot be simulated")
 
 
-def _vanishes(phi: Activation) -> bool:
+@lru_cache(maxsize=1024)
+def _slope(phi: Activation, function: Activation) -> Activation:
+    """phi' of the function, as an activation."""
+    return Activation(f"{phi}'", phi.derivative, kinks=phi.kinks).of(function)
+
+
+@lru_cache(maxsize=1024)
+def _vanishes(phi: sp.Expr) -> bool:
     """Whether phi is zero on a half line, as relu is."""
-    return any(phi.expression.subs(X, point) == 0 for point in (-1, 1))
+    return any(phi.subs(X, point) == 0 for point in (-1, 1))
 
 
 def _normality(law: Moments) -> Regime:
     return WIDE if law.gaussian is None else law.gaussian
+
+
+@cache
+def _pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the second site of each pair."""
+    return np.triu_indices(sites, 1)
 
 
 def _by_pair(law: Moments, single: Any, pair: Any) -> np.ndarray:
@@ -225,7 +239,7 @@ def _by_pair(law: Moments, single: Any, pair: Any) -> np.ndarray:
     second = np.zeros(law.second.shape, object if law.symbolic else float)
     sites = np.arange(q.shape[-1])
     second[..., sites, sites] = single(q)
-    rows, columns = np.triu_indices(sites.size, 1)
+    rows, columns = _pairs(sites.size)
     if rows.size:
         value = pair(q[..., rows], q[..., columns], gap=law.gap[..., rows, columns])
         second[..., rows, columns] = second[..., columns, rows] = value
@@ -243,7 +257,7 @@ def _seconds(law: Moments, phi: Activation, gap: np.ndarray) -> np.ndarray:
 def _gaps(law: Moments, phi: Activation) -> np.ndarray:
     q = law.diagonal
     gap = np.zeros(law.gap.shape, object if law.symbolic else float)
-    rows, columns = np.triu_indices(q.shape[-1], 1)
+    rows, columns = _pairs(q.shape[-1])
     if rows.size:
         value = phi.gap(q[..., rows], q[..., columns], law.gap[..., rows, columns])
         gap[..., rows, columns] = gap[..., columns, rows] = value
