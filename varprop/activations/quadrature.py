@@ -15,9 +15,11 @@ from varprop.activations.pairs import ray_gap
 from varprop.activations.symbols import X
 from varprop.gaussian import Estimate
 
-TRUSTED = 1e-8  # of E |f|: a larger error is refused
+TRUSTED = 1e-7  # of E |f|: a larger error is refused
+GOOD = 2e-12  # of E |f|: a gap known worse than this is tried by Price's theorem too
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
-LINEAR = 1e-2  # d (1 + q) below which E phi'(z) phi'(z') hardly depends on the deficit
+LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
+EPS = 4e-16
 
 
 class Integrand(NamedTuple):
@@ -60,11 +62,14 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
     """
 
     def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
-        near = (d < CLOSE) & (d * (1 + np.maximum(q1, q2)) < LINEAR) & _continuous(phi)
-        parts = np.empty((3, d.size))
-        for rows, by in ((near, _near_gap), (~near, _plain_gap)):
-            if np.any(rows):
-                parts[:, rows] = by(phi, slope, q1[rows], q2[rows], d[rows])
+        wide = np.maximum(q1, q2)
+        smooth = (d * (wide + bool(phi.kinks)) < LINEAR) & _continuous(phi)
+        near, parts = smooth & (d < CLOSE), np.zeros((3, d.size))
+        if np.any(~near):
+            parts[:, ~near] = _plain_gap(phi, q1[~near], q2[~near], d[~near])
+        near = near | (smooth & ~(parts[1] <= GOOD * parts[2]))
+        if np.any(near):
+            parts[:, near] = _near_gap(phi, slope, q1[near], q2[near], d[near])
         return Estimate(*parts)
 
     found = gaussian.remembered(("gap", *phi.key), rule, q1, q2, d)
@@ -95,7 +100,7 @@ def _product(f: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
     return gaussian.remembered(("product", *f.key), rule, q1, q2, d)
 
 
-def _plain_gap(phi: Integrand, _: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
+def _plain_gap(phi: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
     return gaussian.pair_expectation(
         lambda x, y: np.square(phi(x) - phi(y)) / 2, q1, q2, d, phi.kinks
     )
@@ -109,7 +114,7 @@ def _near_gap(
     Without kinks the integrand is smooth in 1 - cos(t) itself, where fewer nodes do.
     """
     scale = np.sqrt(q1 * q2)
-    node, weight = gaussian.legendre_unit(8 if phi.kinks else 2)
+    node, weight = gaussian.legendre_unit(8 if phi.kinks else 3)
     if phi.kinks:
         theta = 2 * np.arcsin(np.sqrt(d / 2))[:, None]
         at, weight = 2 * np.sin(theta * node / 2) ** 2, np.sin(theta * node) * theta * weight
@@ -126,26 +131,32 @@ def _ray_gap(
 ) -> Estimate:
     """The gap at c = 1, E (phi(s1 Z) - phi(s2 Z))^2 / 2, where it shows `beside` another gap.
 
-    For close s1, s2 and smooth phi it is (s1 - s2)^2 / 2 times the average over s, s' between
-    them of E Z^2 phi'(s Z) phi'(s' Z).
+    For close s1, s2 it is (s1 - s2)^2 / 2 times the average over s, s' between them of
+    E Z^2 phi'(s Z) phi'(s' Z), up to kinks that pass between s1 Z and s2 Z; the plain difference
+    loses the digits that s1 and s2 share.
     """
-    parts = np.zeros((3, q1.size))
-    bare = ray_gap(q1, q2)
+    parts, bare, widest = np.zeros((3, q1.size)), ray_gap(q1, q2), np.maximum(q1, q2)
     shows = bare > 1e-18 * beside
-    close = (bare < 1e-6 * np.minimum(1.0, np.maximum(q1, q2))) & (not phi.kinks)
+    apart = np.sqrt(2 * bare / np.where(widest > 0, widest, 1.0))
+    passing = any(phi.kinks)
+    close = apart < (1e-8 if passing else 1e-3 / np.sqrt(np.maximum(widest, 1.0)))
     if np.any(rows := shows & ~close):
-        at_one = np.zeros(int(rows.sum()))
-        parts[:, rows] = _plain_gap(phi, slope, q1[rows], q2[rows], at_one)
+        found = _plain_gap(phi, q1[rows], q2[rows], np.zeros(int(rows.sum())))
+        parts[:, rows] = found._replace(error=found.error + found.size * EPS / apart[rows])
     if np.any(rows := shows & close):
-        s1, s2 = np.sqrt(q1[rows])[:, None], np.sqrt(q2[rows])[:, None]
-        node, weight = gaussian.legendre_unit(2)
-        s = s2 + (s1 - s2) * node
-        pair = np.array([[0, 0], [0, 1], [1, 1]]).T
-        share = weight[pair[0]] * weight[pair[1]] * [1.0, 2.0, 1.0]
-        left, right = s[:, pair[0]], s[:, pair[1]]
-        found = _product(slope.times(X), left**2, right**2, np.zeros(1))
-        parts[:, rows] = [bare[rows] * np.sum(part * share / (left * right), -1) for part in found]
+        found = _close_rays(slope, np.sqrt(q1[rows]), np.sqrt(q2[rows]), bare[rows])
+        parts[:, rows] = found._replace(error=found.error + passing * found.size * apart[rows])
     return Estimate(*parts)
+
+
+def _close_rays(slope: Integrand, s1: np.ndarray, s2: np.ndarray, bare: np.ndarray) -> Estimate:
+    node, weight = gaussian.legendre_unit(2)
+    s = s2[:, None] + (s1 - s2)[:, None] * node
+    first, second = np.array([0, 0, 1]), np.array([0, 1, 1])
+    share = weight[first] * weight[second] * [1.0, 2.0, 1.0]
+    left, right = s[:, first], s[:, second]
+    found = _product(slope.times(X), left**2, right**2, np.zeros(1))
+    return Estimate(*(bare * np.sum(part * share / (left * right), -1) for part in found))
 
 
 def _continuous(phi: Integrand) -> bool:

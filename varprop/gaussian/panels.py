@@ -126,7 +126,7 @@ def _gauss(
         absolute, own = np.abs(weighted), np.zeros(case.size)
         if isinstance(given, Estimate):
             absolute, own = given.size * measure, (given.error * measure) @ weight
-        # beyond the ends: their density times |f| bounds it for |f| below exp(11 |z|)
+        # beyond the ends: their density times |f| bounds it for |f| below exp(12 |z|)
         for end, reached in ((0, panels.low <= -REACH), (-1, panels.high >= REACH)):
             own = own + np.where(reached, absolute[:, end] / half, 0.0)
         return weighted @ weight, error, own, absolute @ weight

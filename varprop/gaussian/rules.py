@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-REACH = 12.0  # |Z| beyond this has density below 1e-31
-ROUNDING = 1e-15  # of E |f|
+REACH = 13.0  # |Z| beyond this has density below 1e-37
+ROUNDING = 5e-15  # of E |f|: of the variances' roots, the nodes and powers of them
 STRETCH = 4.0  # z = STRETCH sinh(t): nodes thin out in the tails, and cannot alias one frequency
 STEP = 0.27  # of z at the origin, for a pole at distance pi / 2 and scale 1
 SECOND_STEP = 0.9  # the second rule's step, so that the two share no resonance
@@ -25,7 +25,7 @@ class Rule(NamedTuple):
 
     The value is the mean of the rules, their difference the error. `rim` (N, 2) has the mean
     weights, and those of the nodes that lie next to the boundary, which bound what is beyond it
-    for |f| that grows no faster than exp(11 |z|).
+    for |f| that grows no faster than exp(12 |z|).
     """
 
     nodes: np.ndarray
