@@ -5,14 +5,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import mpmath
-import numpy as np
 import pytest
 import sympy as sp
 
 from varprop.activations import Q1, Q2, SINE, THETA, C, X, get, quadrature
 from varprop.gaussian import compiled, pair_expectation
 
-VARIANCES = [(1e-8, 1e-8), (1e-3, 2.0), (0.5, 0.5), (9.0, 4.0), (40.0, 40.0), (1e-4, 1e3), (1e6, 1e6)]
+VARIANCES = [
+    (1e-8, 1e-8),
+    (1e-3, 2.0),
+    (0.5, 0.5),
+    (9.0, 4.0),
+    (40.0, 40.0),
+    (1e-4, 1e3),
+    (1e6, 1e6),
+]
 DEFICITS = [0.0, 1e-12, 1e-6, 1e-2, 0.5, 1.0, 1.7, 2 - 1e-9, 2.0]
 CLOSE = [1e-12, 1e-9, 1e-7, 1e-5, 1e-2]
 
@@ -25,17 +32,23 @@ class Kernel(NamedTuple):
     kinks: tuple[float, ...] = ()
 
 
-KERNELS: dict[str, Kernel] = {
-    name: Kernel(get(name).expression, get(name).formulas["kernel"], get(name).kinks)
-    for name in ("erf", "gelu", "relu", "abs", "sin")
-} | {
-    f"{name}'": Kernel(sp.diff(get(name).expression, X), sp.diff(get(name).formulas["kernel"], C))
-    for name in ("erf", "gelu", "sin")
-} | {
-    "relu'": Kernel(sp.Heaviside(X), 1 / sp.S(2) - THETA / (2 * sp.pi), (0.0,)),
-    "gaussian": Kernel(sp.exp(-(X**2)), 1 / sp.sqrt((1 + 2 * Q1) * (1 + 2 * Q2) - 4 * C**2)),
-    "cube": Kernel(X**3, 9 * Q1 * Q2 * C + 6 * C**3),
-}
+KERNELS: dict[str, Kernel] = (
+    {
+        name: Kernel(get(name).expression, get(name).formulas["kernel"], get(name).kinks)
+        for name in ("erf", "gelu", "relu", "abs", "sin")
+    }
+    | {
+        f"{name}'": Kernel(
+            sp.diff(get(name).expression, X), sp.diff(get(name).formulas["kernel"], C)
+        )
+        for name in ("erf", "gelu", "sin")
+    }
+    | {
+        "relu'": Kernel(sp.Heaviside(X), 1 / sp.S(2) - THETA / (2 * sp.pi), (0.0,)),
+        "gaussian": Kernel(sp.exp(-(X**2)), 1 / sp.sqrt((1 + 2 * Q1) * (1 + 2 * Q2) - 4 * C**2)),
+        "cube": Kernel(X**3, 9 * Q1 * Q2 * C + 6 * C**3),
+    }
+)
 
 
 def exact(closed: sp.Expr, q1: float, q2: float, d: float) -> mpmath.mpf:
@@ -89,12 +102,21 @@ def test_gaps_keep_eleven_digits_down_to_nothing(name):
     """E (f(z) - f(z'))^2 / 2 relative to itself, where subtraction has lost it all."""
     f, closed, kinks = KERNELS[name]
     phi = quadrature.Integrand(name, f, kinks)
-    slope = quadrature.Integrand(name, sp.diff(f, X).replace(sp.DiracDelta, lambda *_: sp.S(0)), kinks)
+    slope = quadrature.Integrand(
+        name, sp.diff(f, X).replace(sp.DiracDelta, lambda *_: sp.S(0)), kinks
+    )
     for q, d in itertools.product((1e-8, 0.5, 40.0, 1e6), CLOSE):
         if name == "sin" and q > 1e3:
             continue
         found = float(quadrature.gap(phi, slope, q, q, d))
         assert found == pytest.approx(exact_gap(closed, q, q, d), rel=1e-11), (q, d)
-    for q1, q2, d in [(1.0, 1 + 1e-6, 0.0), (1.0, 1 + 1e-6, 1e-12), (2.0, 1e-3, 1e-12), (1.0, 1.1, 1e-9)]:
+    for q1, q2, d in [
+        (1.0, 1 + 1e-6, 0.0),
+        (1.0, 1 + 1e-6, 1e-12),
+        (2.0, 1e-3, 1e-12),
+        (1.0, 1.1, 1e-9),
+    ]:
         truth = exact_gap(closed, q1, q2, d)
-        assert float(quadrature.gap(phi, slope, q1, q2, d)) == pytest.approx(truth, rel=1e-11, abs=1e-300), (q1, q2, d)
+        assert float(quadrature.gap(phi, slope, q1, q2, d)) == pytest.approx(
+            truth, rel=1e-11, abs=1e-300
+        ), (q1, q2, d)

@@ -16,7 +16,7 @@ from varprop.activations.symbols import X
 from varprop.gaussian import Estimate
 
 TRUSTED = 1e-7  # of E |f|: a larger error is refused
-GOOD = 2e-12  # of E |f|: a gap known worse than this is tried by Price's theorem too
+GOOD = 2e-11  # of E |f|: a gap known worse than this is tried by Price's theorem too
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
 LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
 EPS = 4e-16

@@ -1,18 +1,29 @@
-"""Adaptive Gauss-Legendre panels for many one-dimensional Gaussian integrals at once."""
+"""Adaptive Gauss-Lobatto panels for many one-dimensional Gaussian integrals at once."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from varprop.gaussian.rules import REACH, ROUNDING, Estimate, density, legendre, null_rules
+from varprop.gaussian.rules import (
+    INSET,
+    REACH,
+    RIM,
+    ROUNDING,
+    Estimate,
+    beyond,
+    density,
+    lobatto,
+    null_rules,
+)
 
 ORDER = 24  # nodes per panel
 NULLS = 4  # coefficients that must all be small
 # Panels grow geometrically away from the origin, where the analytic activations have their poles.
 PLACES = np.array([0.0, *(sign * 1.5 * 2.7**k for k in range(12) for sign in (1, -1))])
-UNIT = np.array([-REACH, -8.5, -5.5, -3.0, -1.0, 1.0, 3.0, 5.5, 8.5, REACH])
-TOLERANCE = 2e-15  # of E |f|, per panel
+HALF = np.array([1.0, 3.0, 5.5, 8.5, REACH - RIM, REACH])
+UNIT = np.concatenate([-HALF[::-1], HALF])
+TOLERANCE = 1e-14  # of E |f|, per panel
 NOISE = 1e-7  # a relative error this small that bisection does not reduce is rounding in f
 ROUNDS = 56  # bisections: the last panels are as narrow as floating point can tell
 MOST = 2048  # panels of one integral that are bisected at a time
@@ -41,13 +52,15 @@ def integrate(
     kinks: tuple[float, ...],
     marks: np.ndarray | None = None,
     slack: np.ndarray | float = 1.0,
+    most: float = np.inf,
 ) -> Estimate:
     """E f_i(m_i + s_i Z) for cases i; `integrand(i, z, x)` gives f_i(x), as an array or Estimate.
 
     A panel is bisected until the highest Legendre coefficients of f times the density are below
-    TOLERANCE of E |f| (times `slack`). `marks` (cases, .) are more boundaries, in units of Z.
+    TOLERANCE of E |f| (times `slack`). `marks` (cases, .) are more boundaries, in units of Z;
+    `most`: see `beyond`.
     """
-    sums = [np.zeros(mean.shape) for _ in range(3)]
+    sums, rim = [np.zeros(mean.shape) for _ in range(3)], np.zeros(mean.shape)
     panels, allowed = _initial(mean, scale, kinks, marks), None
     for turn in range(ROUNDS):
         value, error, own, size = _evaluate(integrand, panels, mean, scale)
@@ -64,6 +77,8 @@ def integrate(
         done = ~split
         for total, part in zip(sums, (value, error, size), strict=True):
             total += np.bincount(panels.case[done], part[done], mean.size)
+        outer = done & (np.minimum(np.abs(panels.low), np.abs(panels.high)) >= REACH - RIM)
+        rim += np.bincount(panels.case[outer], size[outer], mean.size)
         if not np.any(split):
             break
         low, high, case = panels.low[split], panels.high[split], panels.case[split]
@@ -71,7 +86,8 @@ def integrate(
         ends = np.stack([low, middle, middle, high], -1).reshape(-1, 2)
         parent = np.where(lost | ~np.isfinite(error), np.inf, error)[split]
         panels = Panels(np.repeat(case, 2), ends[:, 0], ends[:, 1], np.repeat(parent, 2))
-    return Estimate(*sums)
+    value, error, size = sums
+    return Estimate(value, error + beyond(rim, size, most), size)
 
 
 def _initial(
@@ -113,9 +129,11 @@ def _evaluate(
 def _gauss(
     integrand: Integrand, panels: Panels, mean: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    node, weight = legendre(ORDER)
+    node, weight = lobatto(ORDER)
     case, half = panels.case, (panels.high - panels.low) / 2
-    z = ((panels.high + panels.low) / 2)[:, None] + half[:, None] * node
+    z = ((panels.high + panels.low) / 2)[:, None] + half[:, None] * (
+        node * (1 - INSET * (np.abs(node) == 1))
+    )
     measure = density(z) * half[:, None]
     with np.errstate(over="ignore", invalid="ignore"):
         given = integrand(case, z, mean[case][:, None] + scale[case][:, None] * z)
@@ -126,7 +144,4 @@ def _gauss(
         absolute, own = np.abs(weighted), np.zeros(case.size)
         if isinstance(given, Estimate):
             absolute, own = given.size * measure, (given.error * measure) @ weight
-        # beyond the ends: their density times |f| bounds it for |f| below exp(12 |z|)
-        for end, reached in ((0, panels.low <= -REACH), (-1, panels.high >= REACH)):
-            own = own + np.where(reached, absolute[:, end] / half, 0.0)
         return weighted @ weight, error, own, absolute @ weight

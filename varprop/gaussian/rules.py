@@ -1,15 +1,23 @@
-"""Gauss-Legendre and stretched trapezoidal rules, and what an `Estimate` is."""
+"""Gauss-Lobatto and stretched trapezoidal rules, and what an `Estimate` is."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 REACH = 13.0  # |Z| beyond this has density below 1e-37
 ROUNDING = 5e-15  # of E |f|: of the variances' roots, the nodes and powers of them
+SAFETY = 4.0  # on the difference of the rules
+FLOOR = 5e-12  # of E |f|: rules may agree by chance about a jump as small as that
 STRETCH = 4.0  # z = STRETCH sinh(t): nodes thin out in the tails, and cannot alias one frequency
-STEP = 0.27  # of z at the origin, for a pole at distance pi / 2 and scale 1
-SECOND_STEP = 0.9  # the second rule's step, so that the two share no resonance
+STEP = 0.26  # of z at the origin, for a pole at distance pi / 2 and scale 1
+VARIANTS = ((1.0, 0.0), (0.9, 0.5), (0.81, 0.25))  # step and offset of rules that share no node
+
+
+INSET = 2e-14
+RIM = 0.5  # |Z| from REACH - RIM to REACH: its share of E |f| bounds what lies beyond
+MOST_RIM = 1e-2  # of E |f|: beyond this the function grows as fast as the density falls
 
 
 class Estimate(NamedTuple):
@@ -21,11 +29,10 @@ class Estimate(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Nodes (d, N) of a d-dimensional standard normal, with weights (N, 2) of two rules on them.
+    """Nodes (d, N) of a d-dimensional standard normal, with weights (N, 3) of three rules on them.
 
     The value is the mean of the rules, their difference the error. `rim` (N, 2) has the mean
-    weights, and those of the nodes that lie next to the boundary, which bound what is beyond it
-    for |f| that grows no faster than exp(12 |z|).
+    weights, of all nodes and of those next to the boundary.
     """
 
     nodes: np.ndarray
@@ -34,10 +41,19 @@ class Rule(NamedTuple):
 
     def apply(self, values: np.ndarray) -> Estimate:
         """The integral of a function from its values (..., N) at the nodes."""
-        both = values @ self.weights
-        size = np.abs(values) @ self.rim
-        error = np.abs(both[..., 0] - both[..., 1]) + 2 * size[..., 1] + ROUNDING * size[..., 0]
-        return Estimate((both[..., 0] + both[..., 1]) / 2, error, size[..., 0])
+        rules, size = values @ self.weights, np.abs(values) @ self.rim
+        error = SAFETY * np.ptp(rules, -1) + FLOOR * size[..., 0]
+        error = error + beyond(size[..., 1], size[..., 0])
+        return Estimate(rules.mean(-1), error, size[..., 0])
+
+
+def beyond(rim: np.ndarray, size: np.ndarray, most: float = np.inf) -> np.ndarray:
+    """A bound of the integral of |f| beyond REACH: twice that over the rim.
+
+    It is `most` times that if |f| grows there as fast as the density falls.
+    """
+    with np.errstate(invalid="ignore"):
+        return rim * np.where(rim > MOST_RIM * size, most, 2.0)
 
 
 def density(z: np.ndarray) -> np.ndarray:
@@ -52,25 +68,27 @@ def level(scale: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=512)
 def trapezoid(*levels: int) -> Rule:
-    """The product of one stretched trapezoidal rule per dimension, of the given levels.
+    """Products of one stretched trapezoidal rule per dimension, of the given levels.
 
     Converges geometrically for an integrand that is analytic within about pi / (2 scale).
     """
-    parts = [_product(*(_stretched(lev, second) for lev in levels)) for second in (False, True)]
+    parts = [_product(*(_stretched(lev, *way) for lev in levels)) for way in VARIANTS]
     nodes = np.concatenate([z for z, _ in parts], -1)
-    first, second = (weight for _, weight in parts)
-    weights = np.zeros((nodes.shape[-1], 2))
-    weights[: first.size, 0], weights[first.size :, 1] = first, second
-    mean = weights.sum(-1) / 2
-    outside = np.sum(nodes**2, 0) > (REACH - 0.5) ** 2
+    weights = np.zeros((nodes.shape[-1], len(parts)))
+    start = 0
+    for rule, (_, weight) in enumerate(parts):
+        weights[start : start + weight.size, rule] = weight
+        start += weight.size
+    mean = weights.mean(-1)
+    outside = np.sum(nodes**2, 0) > (REACH - RIM) ** 2
     return Rule(nodes, weights, np.stack([mean, np.where(outside, mean, 0.0)], -1))
 
 
-def _stretched(level: int, second: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes z = STRETCH sinh(t), t evenly spaced; the second rule has its nodes elsewhere."""
-    step = STEP * 2.0 ** (-level / 2) / STRETCH * (SECOND_STEP if second else 1.0)
-    count = int(np.ceil(np.arcsinh(REACH / STRETCH) / step))
-    t = step * (np.arange(-count, count + 1 - second) + second / 2)
+def _stretched(level: int, finer: float, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes z = STRETCH sinh(t), t evenly spaced."""
+    step = STEP * 2.0 ** (-level / 2) / STRETCH * finer
+    count = int(np.ceil(np.arcsinh(REACH / STRETCH) / step)) + 1
+    t = step * (np.arange(-count, count + 1) + offset)
     z = STRETCH * np.sinh(t)
     return z, density(z) * step * STRETCH * np.cosh(t)
 
@@ -86,24 +104,31 @@ def _product(*factors: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.nd
 @lru_cache
 def legendre_unit(order: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
-    node, weight = legendre(order)
+    node, weight = np.polynomial.legendre.leggauss(order)
     return (node + 1) / 2, weight / 2
 
 
 @lru_cache
-def legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [-1, 1]."""
-    return np.polynomial.legendre.leggauss(order)
+def lobatto(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Lobatto nodes and weights on [-1, 1]: the ends are nodes, so no jump hides there.
+
+    A caller draws them in by INSET, because a function may have two values at a kink.
+    """
+    inner, share = special.roots_jacobi(order - 2, 1.0, 1.0)
+    end = 2 / (order * (order - 1))
+    node = np.concatenate([[-1.0], inner, [1.0]])
+    weight = np.concatenate([[end], share / (1 - inner**2), [end]])
+    return node, weight
 
 
 @lru_cache
 def null_rules(order: int, count: int) -> np.ndarray:
-    """(order, count): rules that give the last Legendre coefficients of a function on [-1, 1].
+    """(order, count): rules that give high Legendre coefficients of a function on [-1, 1].
 
     They vanish for a function that the Gauss rule resolves, and not all at once for a jump.
     """
-    node, weight = legendre(order)
-    degrees = np.arange(order - count, order)
+    node, weight = lobatto(order)
+    degrees = np.arange(order - 1 - count, order - 1)
     return np.polynomial.legendre.legvander(node, order - 1)[:, degrees] * (
         weight[:, None] * (2 * degrees + 1)
     )
