@@ -78,9 +78,10 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
 
 def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
     """The value, if its error is below TRUSTED of E |f|; ValueError otherwise."""
-    if np.all(found.error <= TRUSTED * found.size):
+    good = np.isfinite(found.error) & (found.error <= TRUSTED * found.size)
+    if np.all(good):
         return found.value
-    worst = np.unravel_index(np.argmax(~(found.error <= TRUSTED * found.size)), found.error.shape)
+    worst = np.unravel_index(np.argmin(good), good.shape)
     at = {k: float(np.broadcast_to(v, found.error.shape)[worst]) for k, v in where.items()}
     if "d" in at:
         at["c"] = 1 - at.pop("d")

@@ -1,7 +1,7 @@
 """Gaussian expectations by quadrature, and the one bridge from SymPy expressions to numbers."""
 
 from varprop.gaussian.expectations import expectation, pair_expectation
-from varprop.gaussian.memory import remembered
+from varprop.gaussian.memory import forget, remembered
 from varprop.gaussian.rules import Estimate, legendre_unit
 from varprop.gaussian.symbols import compiled, evaluate, is_symbolic, symbolic_expectation
 
@@ -10,6 +10,7 @@ __all__ = [
     "compiled",
     "evaluate",
     "expectation",
+    "forget",
     "is_symbolic",
     "legendre_unit",
     "pair_expectation",

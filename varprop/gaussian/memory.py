@@ -28,3 +28,8 @@ def remembered(key: Hashable, rule: Callable[..., Estimate], *arrays: np.ndarray
         table.update(zip(fresh, zip(*(part.tolist() for part in found), strict=True), strict=True))
     values = np.array([table[row] for row in rows]).reshape(-1, 3).T
     return Estimate(*(part.reshape(arrays[0].shape) for part in values))
+
+
+def forget() -> None:
+    """Empty the memory."""
+    _TABLES.clear()
