@@ -112,7 +112,9 @@ def tanh_moments(q: mpmath.mpf, e: mpmath.mpf) -> tuple[mpmath.mpf, mpmath.mpf]:
     nodes = [k * step for k in range(-44, 45)]
     weight = [step * mpmath.npdf(u) for u in nodes]
     a, b = mpmath.sqrt(q * (1 - e / 2)), mpmath.sqrt(q * e / 2)
-    square = sum(w * mpmath.tanh(mpmath.sqrt(q) * u) ** 2 for u, w in zip(nodes, weight, strict=True))
+    square = sum(
+        w * mpmath.tanh(mpmath.sqrt(q) * u) ** 2 for u, w in zip(nodes, weight, strict=True)
+    )
     gap = mpmath.mpf(0)
     for u, wu in zip(nodes, weight, strict=True):
         for v, wv in zip(nodes, weight, strict=True):

@@ -62,7 +62,7 @@ def pair_expectation(
         return function(r1[rows, None] * (sum_ + difference), r2[rows, None] * (sum_ - difference))
 
     def by_panels(rows: np.ndarray) -> Estimate:
-        pairs = [_nested(function, r1[i], r2[i], d[i], kinks) for i in rows]
+        pairs = [_nested(function, float(r1[i]), float(r2[i]), float(d[i]), kinks) for i in rows]
         return Estimate(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
 
     found = _solve(values, by_panels, np.stack([widest * a, widest * b]), bool(kinks))
