@@ -13,7 +13,7 @@ import numpy as np
 import varprop as vp
 from varprop.gaussian import forget
 
-GAINS = {"relu": 2.0, "erf": 1.3, "tanh": 1.5, "silu": 1.9}  # fan_in Var W
+GAINS = {"relu": 2.0, "erf": 1.3, "tanh": 1.5, "sigmoid": 1.5}  # fan_in Var W
 
 
 def seconds(activation: str, depth: int, inputs: int, runs: int) -> float:

@@ -33,6 +33,10 @@ def test_an_integral_that_does_not_exist_is_refused():
         custom("fast", sp.exp(X**4)).second_moment(1.0)
 
 
+def test_a_variance_that_underflows_is_not_refused():
+    assert get("silu").second_moment(2e-311) == pytest.approx(5e-312, rel=1e-6)
+
+
 def test_kinks_that_are_not_declared_cost_time_but_no_digits():
     declared = custom("shifted", sp.Max(X - 1, 0))
     blind = Activation("blind", sp.Max(X - 1, 0))

@@ -20,6 +20,7 @@ GOOD = 2e-11  # of E |f|: a gap known worse than this is tried by Price's theore
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
 LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
 EPS = 4e-16
+UNDERFLOW = 1e-300  # below, floats have too few digits to hold any relative error
 
 
 class Integrand(NamedTuple):
@@ -78,7 +79,7 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
 
 def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
     """The value, if its error is below TRUSTED of E |f|; ValueError otherwise."""
-    good = np.isfinite(found.error) & (found.error <= TRUSTED * found.size)
+    good = np.isfinite(found.error) & (found.error <= TRUSTED * found.size + UNDERFLOW)
     if np.all(good):
         return found.value
     worst = np.unravel_index(np.argmin(good), good.shape)
