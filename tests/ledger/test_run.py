@@ -12,7 +12,7 @@ import pytest
 from varprop.ledger.claim import Claim, Evidence, Series, Settings
 from varprop.ledger.run import LedgerError, experiment_name, experiment_text, run, run_claim
 from varprop.ledger.table import deciding, finding, status, summary, table, to_json, write
-from varprop.stats import Verdict
+from varprop.stats import Verdict, studentized_test
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 
@@ -91,6 +91,15 @@ def test_a_failing_proof_is_an_outcome_and_never_as_expected():
     assert outcome.proof == "text of wrong"
     assert status(outcome) == "unproved"
     assert "step 2" in finding(outcome)
+
+
+def test_a_test_that_refuses_its_sample_leaves_the_claim_undecided():
+    def skewed(settings):
+        studentized_test(np.array([0.0] * 40 + [1.0]), 0.0, 1e-6)
+
+    outcome = run_claim(claim("he", skewed), Settings())
+    assert outcome.verdict is UNDECIDED and not outcome.as_expected
+    assert "Use at least" in outcome.evidence[0].summary
 
 
 def test_seconds_cover_the_proof_and_the_experiments(monkeypatch):

@@ -12,6 +12,7 @@ from varprop.ledger.claim import Evidence, Experiment, Series, Settings
 from varprop.montecarlo import Sample, simulate
 from varprop.network import Network
 from varprop.stats import (
+    TooFewDraws,
     Verdict,
     decide_equivalence,
     decide_exact,
@@ -131,7 +132,7 @@ def values(
             figures[f"{one.node} {one.quantity}"] = float(column.mean())
             try:
                 verdict, low, high = against(column / one.value, margin, ERROR_RATE / len(stated))
-            except ValueError as refusal:
+            except TooFewDraws as refusal:
                 verdicts.append(Verdict.UNDECIDED)
                 words.append(f"{one.node} {one.quantity}: {refusal}")
                 continue
@@ -179,7 +180,7 @@ def bounded(
                 verdict = Verdict.REFUTED
             elif high < 0:
                 verdict = Verdict.CONFIRMED
-        except ValueError as refusal:
+        except TooFewDraws as refusal:
             found = str(refusal)
         summary = (
             f"{node} {quantity}: at most {at_most:.6g} stated, measured {column.mean():.6g}, "

@@ -11,7 +11,7 @@ from time import perf_counter
 from zlib import crc32
 
 from varprop.ledger.claim import Claim, Evidence, Experiment, Outcome, Settings
-from varprop.stats.verdict import overall
+from varprop.stats import TooFewDraws, Verdict, overall
 
 Progress = Callable[[Claim, int, int], None]
 
@@ -143,6 +143,8 @@ def _make(claim: Claim, number: int, settings: Settings) -> Evidence:
     experiment = claim.experiments[number]
     try:
         return experiment(settings)
+    except TooFewDraws as refusal:  # no error of the claim: its test says it cannot judge
+        return Evidence(experiment_name(experiment), Verdict.UNDECIDED, str(refusal))
     except Exception as problem:
         raise LedgerError(
             f"claim {claim.name!r}: experiment {number + 1} ({experiment_name(experiment)}): "

@@ -10,7 +10,12 @@ from varprop.stats.multiplicity import holm
 from varprop.stats.pearson import quantile, tails
 from varprop.stats.proportion import binomial_interval
 from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
-from varprop.stats.studentized import StudentizedTest, studentized_draws, studentized_test
+from varprop.stats.studentized import (
+    StudentizedTest,
+    TooFewDraws,
+    studentized_draws,
+    studentized_test,
+)
 from varprop.stats.verdict import (
     Verdict,
     decide_equivalence,
@@ -25,6 +30,7 @@ __all__ = [
     "Place",
     "SharpTest",
     "StudentizedTest",
+    "TooFewDraws",
     "Verdict",
     "binomial_interval",
     "contrast_test",

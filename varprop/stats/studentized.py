@@ -76,8 +76,12 @@ class StudentizedTest:
         return np.where(flat, g, 3 / a * (np.cbrt(1 + a * (g - a / 6)) - 1))
 
 
+class TooFewDraws(ValueError):
+    """A sample too small, or too skewed for its size, to be judged at the level asked for."""
+
+
 def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> StudentizedTest:
-    """Is E sample = mean?  Refuses when the sample is too skewed, or too small, for `level`.
+    """Is E sample = mean?  Raises TooFewDraws for a sample too skewed, or too small, for `level`.
 
     sample  (draws,) or (draws, nodes)
     mean    mu, per node or per draw
@@ -87,7 +91,7 @@ def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> Studen
     residual = draws_first("sample", sample) - finite("mean", mean)
     draws = len(residual)
     if draws < fewest:
-        raise ValueError(
+        raise TooFewDraws(
             f"{few}{fewest} draws, got {draws}. Draw {fewest - draws} more, or use a test with a "
             "known null (ratio_test)."
         )
@@ -103,7 +107,7 @@ def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> Studen
     worst = float(np.max(np.abs(skewness)))
     needed = studentized_draws(worst, level)
     if draws < needed:
-        raise ValueError(
+        raise TooFewDraws(
             f"{few}|skewness| z^2 / sqrt(draws) <= {MOST_SKEW:g}, got skewness {worst:.3g} with "
             f"{draws} draws. Use at least {needed} draws, a larger level, or a test with a known "
             "null (ratio_test)."

@@ -14,7 +14,7 @@ from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
 from varprop.ledger.experiments import ERROR_RATE, MARGIN, Stated, against, values
 from varprop.montecarlo import simulate
 from varprop.network import Network
-from varprop.stats import Verdict, overall
+from varprop.stats import TooFewDraws, Verdict, overall
 from varprop.theory.meanfield import mean_field
 
 POOLE = "Poole et al. (2016)"
@@ -53,7 +53,7 @@ def _judged(relative: np.ndarray, margin: float, level: float) -> tuple[Verdict,
     """The verdict on E relative = 1; UNDECIDED where the test refuses so skewed a sample."""
     try:
         return against(relative, margin, level)
-    except ValueError:
+    except TooFewDraws:
         return Verdict.UNDECIDED, -1.0, float("inf")
 
 

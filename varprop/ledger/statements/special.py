@@ -258,7 +258,7 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         note="Independent matrices: E log |x|^2 = L (psi(n/2) - log(n/2)), about -L/n. One matrix: "
         "its largest eigenvalue takes over, and E |A^t x|^2 - 1 grows like t^4/n^2.",
-        experiments=(_demo(tied=True),),
+        experiments=(_demo(tied=True, draws=640),),
     ),
     Claim(
         name="coherence-bound",

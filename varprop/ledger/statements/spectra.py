@@ -10,7 +10,7 @@ from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
 from varprop.ledger.experiments import ERROR_RATE, MARGIN, against
 from varprop.montecarlo import singular_values
 from varprop.network import Network
-from varprop.stats import Verdict, overall
+from varprop.stats import TooFewDraws, Verdict, overall
 
 PENNINGTON = "Pennington, Schoenholz & Ganguli (2017, 2018)"
 WIDTH = 64
@@ -37,7 +37,7 @@ def columns(
                     column / stated[label], margin, ERROR_RATE / len(stated)
                 )
                 text += f", gap in [{low:+.2%}, {high:+.2%}]"
-            except ValueError as refusal:
+            except TooFewDraws as refusal:
                 verdict, text = Verdict.UNDECIDED, f"{text}: {refusal}"
             verdicts.append(verdict)
             words.append(text)
