@@ -15,9 +15,11 @@ import numpy as np
 
 from varprop.gaussian.panels import integrate
 from varprop.gaussian.rules import Estimate, level, trapezoid
+from varprop.gaussian.scales import at_scales
 
 ENOUGH = 1e-11  # of E |f|: the error with which a trapezoidal rule is accepted
 STALLED = 0.1  # of the error before: a finer rule that gains less will not do
+MANY = 100  # scales from which interpolation in the scale is tried
 CHUNK = 1 << 14  # values held at once: they stay in the cache
 FINEST = (8, 4)  # by dimension, the last trapezoidal level; panels cost less beyond
 WIDTHS = np.array([-8.0, -3.0, -1.0, 0.0, 1.0, 3.0, 8.0])  # of a blurred kink, in its spreads
@@ -31,6 +33,15 @@ def expectation(
     """E f(m + s Z) for arrays m, s (broadcast); `function` maps an array elementwise."""
     mean, scale = np.broadcast_arrays(np.asarray(mean, float), np.asarray(scale, float))
     m, s = mean.reshape(-1), scale.reshape(-1)
+    if s.size >= MANY and not np.any(m):
+        found = at_scales(lambda s: _each(function, np.zeros_like(s), s, kinks), s)
+    else:
+        found = _each(function, m, s, kinks)
+    return Estimate(*(part.reshape(mean.shape) for part in found))
+
+
+def _each(function: Function, m: np.ndarray, s: np.ndarray, kinks: tuple[float, ...]) -> Estimate:
+    """E f(m + s Z) for one-dimensional m and s, each by its own rule."""
 
     def values(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
         return function(m[rows, None] + s[rows, None] * z)
@@ -38,8 +49,7 @@ def expectation(
     def by_panels(rows: np.ndarray) -> Estimate:
         return integrate(lambda _, __, x: function(x), m[rows], s[rows], kinks)
 
-    found = _solve(values, by_panels, s[None, :], bool(kinks))
-    return Estimate(*(part.reshape(mean.shape) for part in found))
+    return _solve(values, by_panels, s[None, :], bool(kinks))
 
 
 def pair_expectation(
