@@ -44,6 +44,13 @@ _THEMES = {
     "siren": ("siren-variance",),
     "tied": ("tied-weights",),
     "frames": ("coherence-bound",),
+    "piecewise": ("truncated-moments", "truncated-pairs", "rectified-kernels", "elu-moments"),
+    "entire_kernels": (
+        "polynomial-kernels",
+        "exponential-kernels",
+        "wave-kernels",
+        "normal-cdf-kernel",
+    ),
     "residual": ("residual-doubling",),
     "recurrences": ("affine-recurrence", "residual-recurrence", "riccati-recurrence"),
     "mean_field": (

@@ -12,7 +12,7 @@ import varprop.activations
 import varprop.initializers
 import varprop.laws
 from derivations import DerivationError, derive
-from varprop.activations import ACTIVATIONS, Activation
+from varprop.activations import ACTIVATIONS, Activation, truncated
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.theory.meanfield import MeanField, decay
 from varprop.theory.meanfield.correlation import PairMap
@@ -126,6 +126,10 @@ def gradients_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MeanField, "chi_perp_at", lambda self, q: 1.001 * right(self, q))
 
 
+def no_boundary(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(truncated, "at_edge", lambda *_: sp.S.Zero)
+
+
 def law_moment(law: type, change: Callable[[sp.Expr, int], sp.Expr]) -> Any:
     right = law.central_moment
     return lambda patch: patch.setattr(
@@ -160,6 +164,10 @@ MUTANTS = (
     Mutant("kinks", "relu-correlation-decay", coefficient("kinked_coefficient")),
     Mutant("bend", "smooth-correlation-decay", coefficient("smooth_coefficient")),
     Mutant("one mask", "dropout-correlation", one_mask_for_both),
+    Mutant("cos kernel", "wave-kernels", edited("cos", "kernel", lambda f: f + C)),
+    Mutant("bump", "exponential-kernels", edited("gaussian", "kernel", lambda f: f**2)),
+    Mutant("Phi kernel", "normal-cdf-kernel", edited("normal_cdf", "kernel", lambda f: f + C**3)),
+    Mutant("boundary term", "truncated-moments", no_boundary),
     Mutant("no cross term", "residual-doubling", no_cross_term),
     Mutant("scale not squared", "residual-doubling", unsquared_scale),
     Mutant("no cross term", "residual-recurrence", no_cross_term),

@@ -15,16 +15,15 @@ z = z'), otherwise quadrature; on SymPy arguments a formula.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import sympy as sp
-from scipy.optimize import brentq
 
 from varprop import gaussian
-from varprop.activations import quadrature
+from varprop.activations import conditioning, point_masses, quadrature
+from varprop.activations.closed_forms import coincident, from_pieces, slope_of
+from varprop.activations.opaque import is_opaque
 from varprop.activations.pairs import (
     deficit,
     elementwise,
@@ -33,17 +32,28 @@ from varprop.activations.pairs import (
     symbolic_pair,
     variance_of,
 )
+from varprop.activations.pieces import derivative, exact, find_jumps, find_kinks, real_roots, steps
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
+
+KERNELS = ("kernel", "derivative_kernel")
+AT_ONE = {"second_moment": "kernel", "derivative_second_moment": "derivative_kernel"}
+SLOPES = {
+    "second_moment_slope": ("second_moment",),
+    "curvature": ("second_moment", "derivative_second_moment"),
+}
+SYMBOLS = (Q1, Q2, C, THETA, SINE)
 
 
 @dataclass(frozen=True)
 class Activation:
     """x = phi(z), elementwise.
 
-    `expression` is phi in the symbol `X`; `kinks` are the points where phi' jumps;
+    `expression` is phi in the symbol `X`; `kinks` are the points where phi is not smooth;
     `homogeneous` says phi(a z) = a phi(z) for a > 0; `formulas` holds the closed forms in the
-    symbols `Q`, or `Q1, Q2, C, THETA, SINE` for kernels. `torch_name` is a function of `torch` or
-    `torch.nn.functional`, called with `arguments` after the tensor.
+    symbols `Q`, or `Q1, Q2, C, THETA, SINE` for kernels, and `stable` the same functions written so
+    that floats keep their digits. `torch_name` is a function of `torch` or `torch.nn.functional`,
+    called with `arguments` after the tensor; `function` is any other; without both, the torch
+    function is made from the expression. phi varies over lengths of `scale` or more.
     """
 
     name: str
@@ -53,6 +63,9 @@ class Activation:
     kinks: tuple[float, ...] = ()
     homogeneous: bool = False
     formulas: Mapping[str, sp.Expr] = field(default_factory=dict, compare=False, repr=False)
+    stable: Mapping[str, sp.Expr] = field(default_factory=dict, compare=False, repr=False)
+    function: Callable | None = None
+    scale: float = 1.0
 
     def __str__(self) -> str:
         return (
@@ -61,7 +74,7 @@ class Activation:
 
     @property
     def derivative(self) -> sp.Expr:
-        return _derivative(self.expression)
+        return derivative(self.expression)
 
     def __call__(self, z: Number) -> Number:
         return gaussian.evaluate(self.expression, {X: z})
@@ -79,9 +92,9 @@ class Activation:
         outer_kinks = tuple(
             root
             for kink in self.kinks
-            for root in _real_roots(inner.expression - sp.nsimplify(kink))
+            for root in real_roots(inner.expression - sp.nsimplify(kink))
         )
-        return _derived(
+        return derived(
             f"{self} of {inner}",
             self.expression.subs(X, inner.expression),
             tuple(sorted({*inner.kinks, *outer_kinks})),
@@ -90,7 +103,7 @@ class Activation:
 
     def plus(self, other: "Activation") -> "Activation":
         """The sum phi(z) + other(z)."""
-        return _derived(
+        return derived(
             f"{self} + {other}",
             self.expression + other.expression,
             tuple(sorted({*self.kinks, *other.kinks})),
@@ -99,7 +112,7 @@ class Activation:
 
     def times(self, factor: Number) -> "Activation":
         """The multiple factor phi(z)."""
-        return _derived(
+        return derived(
             f"{factor} {self}", factor * self.expression, self.kinks, homogeneous=self.homogeneous
         )
 
@@ -111,31 +124,78 @@ class Activation:
 
     def second_moment(self, q: Number) -> Number:
         """E phi(z)^2, z ~ N(0, q)."""
-        return self._moment("second_moment", self.expression**2, q, self._at_one("kernel"))
+        return self._moment("second_moment", self.expression**2, q)
 
     def fourth_moment(self, q: Number) -> Number:
         """E phi(z)^4, z ~ N(0, q)."""
         return self._moment("fourth_moment", self.expression**4, q)
 
     def derivative_second_moment(self, q: Number) -> Number:
-        """E phi'(z)^2, z ~ N(0, q)."""
-        formula = self._at_one("derivative_kernel")
-        return self._moment("derivative_second_moment", self.derivative**2, q, formula)
+        """E phi'(z)^2, z ~ N(0, q); raises ValueError for phi with a jump, where it is infinite."""
+        self._refuse_jumps("E phi'(z)^2 of {} is infinite: phi' has a point mass at each jump {}")
+        return self._moment("derivative_second_moment", self.derivative**2, q)
 
     def derivative_mean(self, q: Number) -> Number:
-        """E phi'(z), z ~ N(0, q); by Stein's lemma E z phi(z) = q E phi'(z)."""
-        return self._moment("derivative_mean", self.derivative, q)
+        """E phi'(z), z ~ N(0, q); by Stein's lemma E z phi(z) = q E phi'(z), jumps counted."""
+        added = point_masses.mean_slope(self._masses)
+        return self._moment("derivative_mean", self.derivative, q, added=added)
 
     def second_moment_slope(self, q: Number) -> Number:
         """d E phi(z)^2 / dq = E phi'(z)^2 + E phi(z) phi''(z) = E z phi(z) phi'(z) / q, q > 0."""
-        formula = self.formulas.get("second_moment", self._at_one("kernel"))
-        if formula is not None:
-            return gaussian.evaluate(sp.diff(formula, Q), {Q: q})
-        return self._moment("second_moment_slope", X * self.expression * self.derivative, q) / q
+        integrand = X * self.expression * self.derivative
+        added = point_masses.square_slope(self.expression, self.kinks, self._masses)
+        return self._moment("second_moment_slope", integrand, q, Q, added)
 
     def curvature(self, q: Number) -> Number:
-        """E phi(z) phi''(z), q > 0, with the jumps of phi' at kinks counted in phi''."""
-        return self.second_moment_slope(q) - self.derivative_second_moment(q)
+        """E phi(z) phi''(z), q > 0, with the jumps of phi' at kinks counted in phi''.
+
+        Raises ValueError for phi with a jump, where it is infinite.
+        """
+        self._refuse_jumps("E phi(z) phi''(z) of {} is infinite: phi jumps at {}")
+        if gaussian.is_symbolic(q) or is_opaque(self.expression):
+            return self.second_moment_slope(q) - self.derivative_second_moment(q)
+        corners = zip(sorted(self.kinks), steps(self.derivative, self.kinks), strict=True)
+        bends = ((exact(a), h * self.expression.subs(X, exact(a))) for a, h in corners)
+        added = point_masses.mean_slope(tuple(bends))
+        return self._moment(
+            "curvature", self.expression * derivative(self.derivative), q, added=added
+        )
+
+    def formula(self, name: str) -> sp.Expr | None:
+        """The closed form of a moment or kernel, in the symbols of kernels or `Q`; None if none.
+
+        From the table, from the kernel at z = z', or from the pieces of a piecewise
+        polynomial-exponential phi.
+        """
+        if name in self.formulas:
+            return self.formulas[name]
+        if name in KERNELS:
+            return self.kernel_formula(name)
+        if name in SLOPES:
+            return slope_of(*(self.formula(other) for other in SLOPES[name]))
+        if name in AT_ONE and (kernel := self._typed_kernel(AT_ONE[name])) is not None:
+            return coincident(kernel)
+        return from_pieces(self.expression, self.kinks, name)
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        """The kinks at which phi itself jumps."""
+        return find_jumps(self.expression, self.kinks)
+
+    @property
+    def _masses(self) -> point_masses.Jumps:
+        """The jumps and their heights: the point masses of phi'."""
+        if not self.jumps:
+            return ()
+        heights = dict(zip(sorted(self.kinks), steps(self.expression, self.kinks), strict=True))
+        return tuple((exact(a), heights[a]) for a in self.jumps)
+
+    def _refuse_jumps(self, message: str) -> None:
+        if self.jumps:
+            raise ValueError(
+                message.format(self, ", ".join(map(str, self.jumps)))
+                + "; its derivative_kernel at |c| < 1 is finite"
+            )
 
     def moment(
         self, integrand: Callable[..., np.ndarray], q: Number, degree: int | None = None
@@ -152,35 +212,41 @@ class Activation:
         )
         return quadrature.trusted(found, f"a moment of {self}", q=q)
 
-    def _at_one(self, kernel: str) -> sp.Expr | None:
-        formula = self.kernel_formula(kernel)
-        if formula is None:
-            return None
-        return _coincident(formula)
-
     def _moment(
-        self, name: str, integrand: sp.Expr, q: Number, formula: sp.Expr | None = None
+        self, name: str, integrand: sp.Expr, q: Number, over: Any = sp.S.One, added: Any = sp.S.Zero
     ) -> Number:
-        if not gaussian.is_symbolic(q):
-            q = variance_of(q)
-        formula = self.formulas.get(name, formula)
-        if formula is not None:
-            return gaussian.evaluate(formula, {Q: q})
+        """E integrand / over + added: the formula where it is sound, else quadrature."""
+        formula = self.formula(name)
         if gaussian.is_symbolic(q):
-            return elementwise(lambda q: gaussian.symbolic_expectation(integrand, X, q), q)
-        return quadrature.mean(self._integrand(name, integrand), q)
+            if formula is not None:
+                return gaussian.evaluate(formula, {Q: q})
+            return elementwise(
+                lambda q: (gaussian.symbolic_expectation(integrand, X, Q) / over + added).subs(
+                    Q, q
+                ),
+                q,
+            )
 
-    def _integrand(self, name: str, expression: sp.Expr) -> quadrature.Integrand:
-        return quadrature.Integrand(f"{name} of {self}", expression, self.kinks)
+        def by_quadrature(q: np.ndarray) -> np.ndarray:
+            value = quadrature.mean(self._integrand(name, integrand), q)
+            return value / gaussian.evaluate(over, {Q: q}) + gaussian.evaluate(added, {Q: q})
+
+        formula = self.stable.get(name, formula)
+        return conditioning.closed_or(formula, {Q: variance_of(q)}, by_quadrature)
 
     # -- two inputs --------------------------------------------------------------------------
 
     def kernel_formula(self, name: str) -> sp.Expr | None:
-        """The closed form of `kernel` or `derivative_kernel`; by Price's theorem, d/dC of it."""
+        """The closed form of `kernel` or `derivative_kernel`."""
+        typed = self._typed_kernel(name)
+        return from_pieces(self.expression, self.kinks, name) if typed is None else typed
+
+    def _typed_kernel(self, name: str) -> sp.Expr | None:
+        """The closed form in the table; by Price's theorem, d/dC of the kernel there."""
         if name in self.formulas:
             return self.formulas[name]
         kernel = self.formulas.get("kernel")
-        if name == "derivative_kernel" and kernel is not None and not kernel.has(THETA):
+        if name == "derivative_kernel" and kernel is not None and not kernel.has(THETA, SINE):
             return sp.diff(kernel, C)
         return None
 
@@ -205,13 +271,19 @@ class Activation:
             return average - self.kernel(q1, q2, gap=gap)
         q1, q2, gap = np.broadcast_arrays(q1, q2, gap)
         missing, formula = deficit(q1, q2, gap), self.kernel_formula("derivative_kernel")
-        if formula is None:
+        if formula is None or self.jumps:  # a point mass makes the path too steep
             return self._gap(q1, q2, missing)
         angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))
         sine, scale = np.sin(angle), np.sqrt(q1 * q2)
         at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
-        slope = gaussian.evaluate(formula, {**at, C: scale[..., None] * np.cos(angle)})
-        return self._ray(q1, q2) + scale * np.sum(sine * slope * weight, -1)
+        at[C] = scale[..., None] * np.cos(angle)
+        slope, sound = conditioning.evaluate(self.stable.get("derivative_kernel", formula), at)
+        lost = ~np.all(sound | (weight == 0), -1)
+        slope = np.where(sound, slope, 0.0)
+        total = np.asarray(self._ray(q1, q2) + scale * np.sum(sine * slope * weight, -1))
+        if np.any(lost):
+            total[lost] = self._gap(q1[lost], q2[lost], missing[lost])
+        return total[()]
 
     def _path(
         self, q1: np.ndarray, q2: np.ndarray, theta: np.ndarray
@@ -224,7 +296,8 @@ class Activation:
         if self.homogeneous:  # linear in the angle
             node, weight = gaussian.legendre_unit(12)
             return theta[..., None] * node, theta[..., None] * weight
-        levels = int(np.ceil(np.log(1 + np.max(np.maximum(q1, q2), initial=0.0)) / np.log(16)))
+        largest = np.max(np.maximum(q1, q2), initial=0.0) / self._finest**2
+        levels = int(np.ceil(np.log(1 + largest) / np.log(16)))
         marks = np.pi / 2 * 4.0 ** -np.arange(levels, -1, -1.0)
         marks = np.concatenate([[0.0], marks, np.pi - marks[-2::-1], [np.pi]])
         edges = np.minimum(marks, theta[..., None])
@@ -242,6 +315,9 @@ class Activation:
             return np.zeros_like(q1)
         return self._gap(q1, q2, np.zeros_like(q1))
 
+    def _integrand(self, name: str, expression: sp.Expr) -> quadrature.Integrand:
+        return quadrature.Integrand(f"{name} of {self}", expression, self.kinks)
+
     def _gap(self, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> np.ndarray:
         phi, slope = (self._integrand("gap", f) for f in (self.expression, self.derivative))
         return quadrature.gap(phi, slope, q1, q2, missing)
@@ -258,99 +334,40 @@ class Activation:
                 f"{self} has no closed-form {name}; give numbers for q1, q2 and the correlation"
             )
         values = symbolic_pair(q1, q2, c, gap) if symbolic else numeric_pair(q1, q2, c, gap)
-        if formula is not None:
-            return gaussian.evaluate(formula, {k: values[k] for k in (Q1, Q2, C, THETA, SINE)})
-        missing = values["deficit"]
-        return quadrature.product(self._integrand(name, factor), q1, q2, missing)
+        if symbolic and formula is not None:
+            return gaussian.evaluate(formula, {k: values[k] for k in SYMBOLS})
 
-
-def custom(
-    name: str, expression: sp.Expr, kinks: tuple[float, ...] = (), *, homogeneous: bool = False
-) -> Activation:
-    """An activation from a SymPy expression in one symbol, integrated by quadrature.
-
-    The kinks of Max, Min, Abs, sign, Heaviside and Piecewise are found; name any others.
-    Raises ValueError for other expressions, and for `homogeneous` where phi(2 z) is not 2 phi(z).
-    """
-    if not isinstance(expression, sp.Expr):
-        raise ValueError(
-            f"the expression of {name} must be a SymPy expression in one symbol, got "
-            f"{expression!r}; write it with sympy.Symbol('x')"
-        )
-    symbols = expression.free_symbols
-    if len(symbols) > 1 and X not in symbols:
-        raise ValueError(
-            f"the expression of {name} must have one symbol, got "
-            f"{', '.join(sorted(map(str, symbols)))}; write z as varprop.activations.X"
-        )
-    if symbols and X not in symbols and len(symbols) == 1:
-        expression = expression.subs(symbols.pop(), X)  # type: ignore
-    phi = _derived(name, expression, kinks, homogeneous=homogeneous)
-    if homogeneous and expression.free_symbols <= {X}:
-        z = np.array([-3.0, -0.7, 0.4, 2.0])
-        if not np.allclose(phi(2 * z), 2 * phi(z), rtol=1e-9):
-            raise ValueError(
-                f"{name} is not homogeneous: phi(2 z) differs from 2 phi(z); leave the flag out"
+        def by_quadrature(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            value = quadrature.product(self._integrand(name, factor), q1, q2, missing)
+            if name == "kernel" or not self.jumps:
+                return value
+            masses = tuple((float(a), float(h)) for a, h in self._masses)
+            return value + point_masses.derivative_pair(
+                self.slope, self.kinks, masses, q1, q2, missing
             )
-    return phi
+
+        missing = values["deficit"]
+        if name == "derivative_kernel" and np.any((missing == 0) | (missing == 2)):
+            self._refuse_jumps("E phi'(z) phi'(z') of {} is infinite at |c| = 1: phi jumps at {}")
+        formula = self.stable.get(name, formula)
+        return conditioning.closed_or(
+            formula, {k: values[k] for k in SYMBOLS}, by_quadrature, (q1, q2, missing)
+        )
+
+    @property
+    def _finest(self) -> float:
+        """The smallest length over which phi varies."""
+        return min([self.scale, *(abs(kink) for kink in self.kinks if kink)])
 
 
-def _derived(
-    name: str, expression: sp.Expr, kinks: tuple[float, ...] = (), *, homogeneous: bool = False
+def derived(
+    name: str,
+    expression: sp.Expr,
+    kinks: tuple[float, ...] = (),
+    *,
+    homogeneous: bool = False,
+    function: Callable | None = None,
 ) -> Activation:
     """An activation from an expression in `X`, where other symbols are parameters."""
-    found = tuple(sorted({*map(float, kinks), *_kinks(expression)}))
-    return Activation(name, expression, kinks=found, homogeneous=homogeneous)
-
-
-def _difference(a: Any, b: Any) -> Any:
-    return a - b
-
-
-@cache
-def _kinks(expression: sp.Expr) -> tuple[float, ...]:
-    """The points where a function that is defined by cases changes its case."""
-    edges: list = []
-    for extreme in expression.atoms(sp.Max, sp.Min):
-        edges += [_difference(a, b) for a, b in combinations(extreme.args, 2)]
-    edges += [e.args[0] for e in expression.atoms(sp.Abs, sp.sign, sp.Heaviside)]
-    for pieces in expression.atoms(sp.Piecewise):
-        relations = pieces.atoms(sp.core.relational.Relational)
-        edges += [_difference(relation.lhs, relation.rhs) for relation in relations]
-    return tuple(root for edge in edges if edge.free_symbols == {X} for root in _real_roots(edge))
-
-
-@cache
-def _derivative(expression: sp.Expr) -> sp.Expr:
-    """phi' away from the kinks; at a kink it takes the mean of both sides, a null set."""
-    return sp.diff(expression, X).replace(  # type: ignore
-        lambda e: isinstance(e, sp.DiracDelta), lambda e: sp.Integer(0)
-    )
-
-
-@cache
-def _coincident(kernel: sp.Expr) -> sp.Expr:
-    """A kernel at z = z'."""
-    return sp.simplify(kernel.subs({Q1: Q, Q2: Q, C: Q, THETA: 0, SINE: 0}))
-
-
-def _real_roots(expression: sp.Expr) -> list[float]:
-    """Where the expression changes sign: all such points, or those in [-40, 40]."""
-    try:
-        roots = sp.solveset(expression, X, sp.S.Reals)
-    except NotImplementedError:
-        roots = sp.S.EmptySet
-    if isinstance(roots, sp.FiniteSet):
-        return [float(root) for root in roots]  # type: ignore
-    f = gaussian.compiled(expression, (X,))
-    grid = np.linspace(-40.0, 40.0, 8001)
-    positive = np.broadcast_to(f(grid) > 0, grid.shape)
-    changes = np.flatnonzero(positive[1:] != positive[:-1])
-    return [_bisect(f, grid[i], grid[i + 1]) for i in changes]
-
-
-def _bisect(f: Callable[..., np.ndarray], low: float, high: float) -> float:
-    for point in (low, high):
-        if f(point) == 0:
-            return float(point)
-    return float(brentq(f, low, high, xtol=1e-15))  # type: ignore[arg-type]
+    found = tuple(sorted({*map(float, kinks), *find_kinks(expression)}))
+    return Activation(name, expression, kinks=found, homogeneous=homogeneous, function=function)

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from varprop.activations import Activation, X, custom, get, identity
+from varprop.activations.torch_code import torch_code
 from varprop.layers.base import Layer, Parameters
 from varprop.moments import (
     APPROXIMATE,
@@ -98,7 +99,7 @@ class Elementwise(Layer):
         if later is not None and later.law is law and later.function.expression.has(X):
             # g = f(z) g_base: the mean of the joint factor, not the product of two means
             second, exact = _by_pair(law, factor.second_moment, factor.kernel) * base, False
-        elif function.expression == X:
+        elif function.expression == X and not phi.jumps:
             product = _by_pair(law, phi.derivative_second_moment, phi.derivative_kernel)
             second = product * gradient.second
         else:
@@ -130,7 +131,11 @@ class Elementwise(Layer):
         q = law.diagonal
         live = np.where(q > 0, q, 1.0)
         explained = y.cross**2 / live  # the part of E y^2 that z explains
-        even = phi.derivative_second_moment(q)
+        even = (
+            phi.moment(lambda z, _, slope: slope**2, q)
+            if phi.jumps
+            else phi.derivative_second_moment(q)
+        )  # autograd sees no point mass
         tilted = phi.moment(lambda z, _, slope: (z * slope) ** 2, q, 2) / live  # E Z^2 phi'^2
         along = phi.moment(lambda z, value, slope: z * value * slope, q, 2) / live
         radial = phi.moment(lambda z, _, slope: z * slope, q, 1) / live
@@ -203,12 +208,19 @@ def accumulate(a: Gradients, b: Gradients) -> Gradients:
 
 
 def torch_function(activation: Activation) -> Any:
-    """The function of torch that computes the activation."""
-    name = activation.torch_name
-    for module in (functional, torch):
-        if name and hasattr(module, name):
-            return getattr(module, name)
-    raise ValueError(f"{activation} has no torch function, so it cannot be simulated")
+    """The function of torch that computes the activation; called with its arguments after z.
+
+    The one it was given, the one of that name, or one made from its expression; raises ValueError
+    where the expression holds a function that torch lacks.
+    """
+    if activation.function is not None:
+        return activation.function
+    if activation.torch_name:
+        for module in (functional, torch, torch.special):
+            if hasattr(module, activation.torch_name):
+                return getattr(module, activation.torch_name)
+        raise ValueError(f"{activation} names no function of torch: {activation.torch_name!r}")
+    return torch_code(activation.expression, activation.kinks)
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,89 @@
+"""Names, parameters, and the messages for what is wrong with them."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from varprop.activations import ACTIVATIONS, X, custom, get
+
+
+@pytest.mark.parametrize("label", ACTIVATIONS)
+def test_names_read_back(label):
+    phi = get(label)
+    aliases = {"prelu": "leaky_relu"}
+    assert phi.name == aliases.get(label, label)
+    assert get(str(phi)) == phi
+    assert get(phi) is phi
+
+
+def test_parameters_of_names():
+    assert get("leaky_relu(0.2)") == get("leaky_relu", a=0.2)
+    assert get("leaky_relu", a=0.2) != get("leaky_relu", a=0.1)
+    assert str(get("leaky_relu", a=0.2)) == "leaky_relu(0.2)"
+    for a in (0.1, 1 / 3, math.sqrt(0.05), 0.123456789012345):
+        phi = get("leaky_relu", a=a)
+        assert phi.arguments == (a,)
+        assert phi(-1.0) == pytest.approx(-a, rel=1e-15)
+
+
+def test_several_parameters():
+    wide = get("hardtanh", low=-2, high=1)
+    assert get("hardtanh(-2, 1)") == get("hardtanh(low=-2, high=1)") == wide
+    assert get("hardtanh(-2)", high=1) == wide
+    assert wide.kinks == (-2.0, 1.0)
+    assert wide(np.array([-3.0, 0.3, 3.0])).tolist() == [-2.0, 0.3, 1.0]
+    assert get("monomial", k=3)(2.0) == 8.0
+    assert get("monomial(3)") == get("monomial", k=np.int64(3))
+    assert get("polynomial(1, 0, -2)")(3.0) == -17.0
+    assert get("polynomial", coefficients=(1, 0, -2)) == get("polynomial(1, 0, -2)")
+    assert get("softplus", beta=np.float64(2.0)) == get("softplus(2, 20)")
+    assert get("elu", alpha=sp.Rational(1, 2)) == get("elu(0.5)")
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: get("rel"), r"unknown activation 'rel'; did you mean 'relu'\?"),
+        (lambda: get("nothing like it"), r"known: identity, relu, .*custom_activation"),
+        (lambda: get("relu", a=0.1), "relu takes no parameter; got a"),
+        (lambda: get("leaky_relu", slope=0.1), "leaky_relu takes a; got slope"),
+        (lambda: get("leaky_relu(x)"), "parameter of leaky_relu must be a number, got 'x'"),
+        (lambda: get("leaky_relu(1,2)"), "leaky_relu takes a; got 2 values"),
+        (lambda: get("leaky_relu(1)", a=2), "leaky_relu got a twice"),
+        (lambda: get("hardtanh(low=-1, 2)"), "values without a name come first"),
+        (lambda: get("relu(1)"), r"relu takes no parameter; got 'relu\(1\)': write 'relu'"),
+        (
+            lambda: get("leaky_relu", a=float("nan")),
+            "a of leaky_relu must be a finite number, got nan",
+        ),
+        (lambda: get("leaky_relu", a="x"), "a of leaky_relu must be a finite number, got 'x'"),
+        (
+            lambda: get("leaky_relu", a=sp.oo),
+            "a of leaky_relu must be a number or a real expression",
+        ),
+        (lambda: get("hardtanh", low=sp.Symbol("a")), "low of hardtanh must be a number, got a"),
+        (lambda: get("hardtanh", low=2), "hardtanh needs low < high, got 2 and 1.0"),
+        (lambda: get("rrelu", lower=2), "rrelu needs lower <= upper, got 2 and 0.33"),
+        (lambda: get("softshrink(-1)"), "a of softshrink must be positive, got -1.0"),
+        (lambda: get("celu", alpha=0), "alpha of celu must be positive, got 0"),
+        (lambda: get("monomial", k=0.5), "k of monomial must be an integer of at least 1, got 0.5"),
+        (lambda: get("hermite", k=-1), "k of hermite must be an integer of at least 0, got -1"),
+        (lambda: get("polynomial", coefficients=(1, None)), "coefficient of polynomial must be a"),
+        (
+            lambda: get("relu").kernel(1.0, 1.0),
+            "kernel takes the correlation c or the gap, exactly",
+        ),
+        (lambda: get("relu").kernel(1.0, 1.0, 0.5, gap=0.5), "exactly one"),
+        (lambda: get("relu").kernel(1.0, 1.0, -1.5), r"a correlation lies in \[-1, 1\]; got 1.5"),
+        (lambda: get("relu").second_moment(-1.0), "variance q must be at least 0, got -1.0"),
+        (lambda: get("tanh").kernel(-1.0, 1.0, 0.5), "variance q must be at least 0"),
+        (lambda: custom("square", "x**2"), r"must be a SymPy expression .* got 'x\*\*2'"),
+        (lambda: custom("two", sp.Symbol("u") * sp.Symbol("v")), "must have one symbol, got u, v"),
+        (lambda: custom("t", sp.tanh(X), homogeneous=True), "not homogeneous: phi"),
+    ],
+)
+def test_nonsense_is_refused_with_the_remedy(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

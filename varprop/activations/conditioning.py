@@ -1,0 +1,65 @@
+"""Closed forms on floats, and where they have lost their digits.
+
+A closed form is a sum of terms. Where the terms cancel, or overflow, the sum has lost digits: a
+float is `sound` where the absolute values of the terms add up to at most LOSS times the value. (A
+single term that overflows is the infinity that floats have for it.)
+The caller puts quadrature in place of the others, so no range of validity is written down.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from varprop import gaussian
+from varprop.activations.special import bivariate_normal
+
+LOSS = 500.0  # 500 * 2.2e-16 = 1e-13
+
+
+def closed_or(
+    formula: sp.Expr | None,
+    values: Mapping[sp.Symbol, Any],
+    quadrature: Callable[..., np.ndarray],
+    arguments: tuple | None = None,
+) -> Any:
+    """The closed form where it is sound; `quadrature(*arguments)` elsewhere, or without one."""
+    given = np.broadcast_arrays(*(values.values() if arguments is None else arguments))
+    if formula is None:
+        return np.asarray(quadrature(*given))[()]
+    value, sound = evaluate(formula, values)
+    if not np.all(sound):
+        lost = ~sound
+        value[lost] = quadrature(*(np.asarray(a, float)[lost] for a in given))
+    return value[()]
+
+
+def evaluate(formula: sp.Expr, values: Mapping[sp.Symbol, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The closed form at float arrays, and where it is sound."""
+    arguments = [np.asarray(v, float) for v in values.values()]
+    shape = np.broadcast_shapes(*(a.shape for a in arguments))
+    with np.errstate(all="ignore"):
+        summands, sizes = gaussian.compiled(_terms(formula), tuple(values))(*arguments)
+        value = sum((np.asarray(term, float) for term in summands), np.zeros(shape))
+        size = sum((np.abs(np.asarray(term, float)) for term in sizes), np.zeros(shape))
+        bounded = np.isfinite(value) | ((len(summands) == 1) & ~np.isnan(value))
+        sound = bounded & (size <= LOSS * np.abs(value))
+    return np.asarray(value), np.asarray(sound)
+
+
+@cache
+def _terms(formula: sp.Expr) -> sp.Tuple:
+    """The terms, and the terms whose absolute values measure their rounding errors.
+
+    A bivariate normal probability is exact to an absolute error, so its size is that of 1.
+    """
+    terms = []
+    for term in sp.Add.make_args(formula):
+        terms += sp.Add.make_args(sp.expand_mul(term, deep=False))
+    sizes = [
+        term.replace(lambda e: isinstance(e, bivariate_normal), lambda e: sp.S.One)
+        for term in terms
+    ]
+    return sp.Tuple(sp.Tuple(*terms), sp.Tuple(*sizes))
