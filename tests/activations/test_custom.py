@@ -111,6 +111,16 @@ def test_a_torch_function_from_the_expression_alone(label):
     assert not torch.isnan(slope).any()
 
 
+def test_an_undeclared_kink_costs_no_correctness():
+    """Without its kinks an activation has no pieces, so no closed form, but the right numbers."""
+    blind = Activation("blind", sp.Max(X - 1, 0))
+    assert blind.formula("second_moment") is None and blind.formula("kernel") is None
+    known = custom("known", sp.Max(X - 1, 0))
+    assert blind.second_moment(0.5) == pytest.approx(known.second_moment(0.5), rel=1e-9)
+    z = torch.tensor([-1.0, 0.5, 3.0])
+    assert torch_function(blind)(z).tolist() == [0.0, 0.0, 2.0]
+
+
 def test_at_a_kink_the_torch_function_has_the_value_of_the_expression():
     assert torch_function(get("step"))(torch.tensor([-0.0, 0.0, 1.0])).tolist() == [0.5, 0.5, 1.0]
     hard = custom("hard", get("hardshrink").expression)

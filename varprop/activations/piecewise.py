@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from varprop.activations.pieces import Piece, derivative, pieces, steps
+from varprop.activations.pieces import Piece, derivative, find_kinks, pieces, steps
 from varprop.activations.symbols import Q, X
 from varprop.activations.truncated import Term, both_given, corner, density, given, moment, swapped
 
@@ -85,6 +85,8 @@ def _double(first: Any, second: Any, rule: Callable[..., Any]) -> sp.Expr:
 
 @cache
 def _terms_by_piece(expression: sp.Expr, kinks: tuple[float, ...]) -> Pieces | None:
+    if any(min((abs(a - b) for b in kinks), default=1.0) > 1e-9 for a in find_kinks(expression)):
+        return None  # a kink that was not declared: the pieces are not known
     try:
         parts = pieces(expression, kinks)
     except TypeError:  # an edge or a case that depends on a symbol

@@ -7,7 +7,7 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from varprop.activations.opaque import TorchFunction, tensors
-from varprop.activations.pieces import pieces
+from varprop.activations.pieces import find_kinks, pieces
 from varprop.activations.special import erfcx, softplus, tanh_residual
 from varprop.activations.symbols import X
 
@@ -42,6 +42,7 @@ def torch_code(expression: sp.Expr, kinks: tuple[float, ...] = ()) -> Callable[.
     its gradient nan; at a kink the value is the expression's own. Raises ValueError for a function
     that torch lacks.
     """
+    kinks = tuple(sorted({*kinks, *find_kinks(expression)}))
     parts = pieces(expression, kinks)
     for part in parts:
         _check(part.expression)

@@ -49,7 +49,7 @@ def softshrink(a: Number = 0.5) -> Activation:
 def hardshrink(a: Number = 0.5) -> Activation:
     """phi(z) = z for |z| > a, else 0: it jumps by a at -a and at a."""
     a = positive("hardshrink", a=a)
-    expression = sp.Piecewise((X, sp.Abs(X) > a), (sp.S.Zero, True))
+    expression = sp.Piecewise((sp.S.Zero, sp.And(-a <= X, a >= X)), (X, True))
     return Activation("hardshrink", expression, "hardshrink", floats(a), floats(-a, a))
 
 
