@@ -25,7 +25,7 @@ def in_units(phi, *variances: float) -> list[float]:
 
 
 def absolute_error(phi, plain, name: str, q1: float, q2: float, sound: np.ndarray) -> np.ndarray:
-    """1e-14 of the geometric mean of the coincident values: rounding of the reference near zeros."""
+    """1e-14 of the mean of the coincident values: rounding of the reference near zeros."""
     one = getattr(plain(phi), name)(q1, q1, 0.99) * getattr(plain(phi), name)(q2, q2, 0.99)
     return 1e-14 * math.sqrt(abs(one)) + 0 * sound
 
