@@ -21,7 +21,6 @@ from varprop.stats.verdict import (
     decide_equivalence,
     decide_exact,
     overall,
-    require_accuracy,
 )
 
 __all__ = [
@@ -46,7 +45,6 @@ __all__ = [
     "overall",
     "quantile",
     "ratio_test",
-    "require_accuracy",
     "smallest_detectable",
     "studentized_draws",
     "studentized_test",

@@ -19,13 +19,16 @@ class Holm(NamedTuple):
 def holm(p_values: ArrayLike, error_rate: float) -> Holm:
     """P(any true claim rejected) <= error_rate, whatever the dependence between the tests.
 
-    Source: Holm (1979), Scand. J. Statist. 6, 65; computed by statsmodels.
+    The k-th smallest of m p-values, k = 0, 1, ..., is adjusted to the largest (m - j) p_(j) over
+    j <= k, at most 1. Source: Holm (1979), Scand. J. Statist. 6, 65.
     """
-    from statsmodels.stats.multitest import multipletests
-
     p = finite("p_values", p_values)
     if p.size == 0 or (p < 0).any() or (p > 1).any():
         raise ValueError(f"p_values must be one or more numbers in [0, 1], got {p_values!r}.")
-    result = multipletests(p.ravel(), alpha=rate("error_rate", error_rate), method="holm")
-    rejected, adjusted = (np.asarray(array).reshape(p.shape) for array in result[:2])
-    return Holm(adjusted, rejected)
+    # Written here: statsmodels collects all garbage in each call, which costs up to half a second.
+    order = np.argsort(p, axis=None, kind="stable")
+    stepped = np.maximum.accumulate(np.arange(p.size, 0, -1) * p.ravel()[order])
+    adjusted = np.empty(p.size)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    adjusted = adjusted.reshape(p.shape)
+    return Holm(adjusted, adjusted <= rate("error_rate", error_rate))

@@ -7,10 +7,8 @@ an interval that reaches beyond the margin leaves the claim undecided.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from math import ceil, isfinite
 
 from varprop.stats._checks import error_rate as rate
-from varprop.stats._checks import positive
 from varprop.stats.equivalence import locate
 
 
@@ -41,25 +39,6 @@ def decide_equivalence(low: float, high: float, margin: float) -> Verdict:
         "outside": Verdict.REFUTED,
         "open": Verdict.UNDECIDED,
     }[locate(low, high, margin)]
-
-
-def require_accuracy(margin: float, theory_error: float, width: int, order: int = 0) -> None:
-    """A margin must be at least twice the theory's own error, which shrinks as width^-(order + 1).
-
-    theory_error  the theory's estimate of its first omitted term, relative, at this width
-    """
-    positive("margin", margin)
-    error = abs(theory_error)
-    if not isfinite(error):
-        raise ValueError(f"theory_error must be finite, got {theory_error}.")
-    if error > margin / 2:
-        enough = ceil(width * (2 * error / margin) ** (1 / (order + 1)))
-        better = "order=1, or " if order == 0 else ""
-        raise ValueError(
-            f"margin below the theory's accuracy: margin {margin:g} needs a theory error of at "
-            f"most {margin / 2:g}, got {error:.3g} at width {width}. Use {better}"
-            f"width >= {enough}, or a larger margin."
-        )
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
