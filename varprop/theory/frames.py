@@ -147,7 +147,8 @@ def _from_gram(gram: np.ndarray, dimension: int) -> np.ndarray:
 
 
 def _unit_rows(vectors: Any) -> np.ndarray:
-    rows = np.asarray(vectors, float)
+    rows = np.asarray(vectors)
+    rows = rows.astype(np.result_type(rows, np.float32), copy=False)
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(
             f"a frame is an array (vectors, dimension) of two or more, got shape {rows.shape}"
