@@ -202,8 +202,8 @@ class Activation:
     ) -> np.ndarray:
         """E f(z, phi(z), phi'(z)) by quadrature, z ~ N(0, q), for a NumPy integrand f.
 
-        `degree`: f is homogeneous of that degree in z when phi is of degree one; then one
-        integral serves every q.
+        f acts elementwise, on nodes of any of the q: it cannot know which. `degree`: f is
+        homogeneous of that degree in z when phi is of degree one; then one integral serves every q.
         """
         if self.homogeneous and degree is not None and np.ndim(q):
             return self.moment(integrand, 1.0) * np.asarray(q) ** (degree / 2)

@@ -19,7 +19,7 @@ WEIGHT_VARIANCE = {
     "elu": 1.2,
     "polynomial(0.5, 1, 0.1)": 0.7,
 }
-DEPTH = {"rectified_power(2)": 1, "selu": 2, "elu": 2}  # others 4; fourth powers have heavy tails
+DEPTH = {"rectified_power(2)": 1, "selu": 1, "elu": 1}  # others 4; fourth powers have heavy tails
 ENTRIES = (
     ("relu", "relu-kernel", "K = sqrt(q1 q2)/(2 pi) (sin t + (pi - t) cos t)", "Cho & Saul (2009)"),
     (
