@@ -42,16 +42,18 @@ def evaluate(formula: sp.Expr, values: Mapping[sp.Symbol, Any]) -> tuple[np.ndar
     shape = np.broadcast_shapes(*(a.shape for a in arguments))
     with np.errstate(all="ignore"):
         summands, sizes = gaussian.compiled(_terms(formula), tuple(values))(*arguments)
+        if len(summands) == 1:
+            value = np.broadcast_to(np.asarray(summands[0], float), shape).copy()
+            return value, np.asarray(~np.isnan(value))
         value = sum((np.asarray(term, float) for term in summands), np.zeros(shape))
-        size = sum((np.abs(np.asarray(term, float)) for term in sizes), np.zeros(shape))
-        bounded = np.isfinite(value) | ((len(summands) == 1) & ~np.isnan(value))
-        sound = bounded & (size <= LOSS * np.abs(value))
-    return np.asarray(value), np.asarray(sound)
+        size = sum((np.abs(term) for term in sizes or summands), np.zeros(shape))
+        sound = np.isfinite(value) & (size <= LOSS * np.abs(value))
+        return np.asarray(value), np.asarray(sound)
 
 
 @cache
 def _terms(formula: sp.Expr) -> sp.Tuple:
-    """The terms, and the terms whose absolute values measure their rounding errors.
+    """The terms, and those whose absolute values measure their rounding errors, where others.
 
     A bivariate normal probability is exact to an absolute error, so its size is that of 1.
     """
@@ -62,4 +64,4 @@ def _terms(formula: sp.Expr) -> sp.Tuple:
         term.replace(lambda e: isinstance(e, bivariate_normal), lambda e: sp.S.One)
         for term in terms
     ]
-    return sp.Tuple(sp.Tuple(*terms), sp.Tuple(*sizes))
+    return sp.Tuple(sp.Tuple(*terms), sp.Tuple(*(sizes if sizes != terms else ())))

@@ -73,6 +73,7 @@ def steps(expression: sp.Expr, kinks: tuple[float, ...]) -> tuple[sp.Expr, ...]:
     )
 
 
+@cache
 def find_jumps(expression: sp.Expr, kinks: tuple[float, ...]) -> tuple[float, ...]:
     """The kinks at which the function itself jumps, by more than rounding."""
     if not kinks or expression.free_symbols - {X}:
