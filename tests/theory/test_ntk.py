@@ -77,3 +77,10 @@ def test_ntk_parametrisation_is_finite_where_the_standard_one_grows():
 def test_unknown_parametrisation():
     with pytest.raises(ValueError, match="must be 'standard' or 'ntk', got 'mup'"):
         vp.ntk(vp.mlp(4, 1), None, "mup")
+
+
+def test_tied_weights_have_no_tangent_kernel_of_this_form():
+    network = vp.mlp(4, 2, tied=True)
+    for parametrisation in ("standard", "ntk"):
+        with pytest.raises(ValueError, match="dense_1 shares its own; untie them"):
+            vp.ntk(network, parametrisation=parametrisation)

@@ -15,6 +15,7 @@ from varprop.network import Network, check_network
 from varprop.results import Result, Row
 from varprop.theory.finite_width import Absent, Lengths, lengths
 from varprop.theory.fold import backward, forward
+from varprop.theory.tangent_kernel import tangent_kernel
 
 _BROKEN_NOTE = "the 1/n term is above half of the leading one: too deep for this width"
 BROKEN = 0.5  # a 1/n term above this part of the leading one is no correction any more
@@ -136,7 +137,7 @@ class Prediction(Result):
                 max(Regime.WIDE if law.gaussian is None else law.gaussian, mean_too),
             )
         if node == self.network.output and not self.network.tied:
-            entries["ntk"] = self._ntk()
+            entries["ntk"] = tangent_kernel(self.network, self.moments, self.gradients)
         layer = self.network[node].layer
         if isinstance(layer, Dense) and node not in self.network.tied:
             x = self.moments[self.network[node].inputs[0]]
@@ -168,23 +169,6 @@ class Prediction(Result):
             return False
         known = self.lengths[node]
         return isinstance(known, Lengths) and bool(np.any(np.abs(known.shift) > BROKEN))
-
-    def _ntk(self) -> tuple[np.ndarray, Regime]:
-        """Theta = (1/n_L) sum over dense layers of fan_out E g g' (fan_in E x x' + 1 with a bias).
-
-        The standard parametrisation: every weight and bias is a parameter of rate one.
-        """
-        total, regime = 0 * self.moments[self.network.output].second, EXACT
-        for name, layer, inputs in self.network:
-            if isinstance(layer, Dense):
-                x, g = self.moments[inputs[0]], self.gradients[name]
-                inner = layer.fan_in * x.second + (1 if layer.bias is not None else 0)
-                total = total + layer.fan_out * g.second * inner
-                worst = max(g.regime, x.second_regime)
-                if self.points > 1:
-                    worst = max(worst, g.cross_regime, x.cross_regime)
-                regime = max(regime, worst)
-        return total / self.network.sizes[self.network.output], regime
 
 
 def predict(network: Network, inputs: Any = None, *, order: int = 0) -> Prediction:
