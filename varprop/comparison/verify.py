@@ -96,6 +96,10 @@ def _spread(phi: Activation, q: np.ndarray) -> float:
     if not q.size:
         return 2.0
     slope = phi.moment(lambda z, _, slope: slope**4, q, 0)
+    if phi.jumps:  # what autograd multiplies by: phi' without its point masses
+        even = phi.moment(lambda z, _, slope: slope**2, q, 0)
+    else:
+        even = phi.derivative_second_moment(q)
     value = phi.fourth_moment(q) / phi.second_moment(q) ** 2
-    moved = 3 * slope / phi.derivative_second_moment(q) ** 2
+    moved = 3 * slope / np.where(even > 0, even, 1.0) ** 2
     return float(max(3.0, np.max(value), np.max(moved))) - 1

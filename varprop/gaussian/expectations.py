@@ -47,7 +47,14 @@ def _each(function: Function, m: np.ndarray, s: np.ndarray, kinks: tuple[float, 
         return function(m[rows, None] + s[rows, None] * z)
 
     def by_panels(rows: np.ndarray) -> Estimate:
-        return integrate(lambda _, __, x: function(x), m[rows], s[rows], kinks)
+        at, scales = m[rows], s[rows]
+        found = integrate(lambda _, __, x: function(x), at, scales, kinks)
+        tail = (found.size == 0) | ~np.isfinite(found.error)
+        if kinks and np.any(tail):  # f may vanish up to a kink that Z hardly reaches
+            further = integrate(lambda _, __, x: function(x), at[tail], scales[tail], kinks, far=True)
+            for part, better in zip(found, further, strict=True):
+                part[tail] = better
+        return found
 
     return _solve(values, by_panels, s[None, :], bool(kinks))
 

@@ -23,6 +23,9 @@ NULLS = 4  # coefficients that must all be small
 PLACES = np.array([0.0, *(sign * 1.5 * 2.7**k for k in range(12) for sign in (1, -1))])
 HALF = np.array([1.0, 3.0, 5.5, 8.5, REACH - RIM, REACH])
 UNIT = np.concatenate([-HALF[::-1], HALF])
+FAR = 38.0  # the density is a normal float up to here
+FAR_HALF = np.array([*HALF[:-2], *np.arange(10.0, FAR, 2.0), FAR - RIM, FAR])
+FAR_UNIT = np.concatenate([-FAR_HALF[::-1], FAR_HALF])
 TOLERANCE = 1e-14  # of E |f|, per panel
 NOISE = 1e-7  # a relative error this small that bisection does not reduce is rounding in f
 ROUNDS = 56  # bisections: the last panels are as narrow as floating point can tell
@@ -53,15 +56,17 @@ def integrate(
     marks: np.ndarray | None = None,
     slack: np.ndarray | float = 1.0,
     most: float = np.inf,
+    far: bool = False,
 ) -> Estimate:
     """E f_i(m_i + s_i Z) for cases i; `integrand(i, z, x)` gives f_i(x), as an array or Estimate.
 
     A panel is bisected until the highest Legendre coefficients of f times the density are below
     TOLERANCE of E |f| (times `slack`). `marks` (cases, .) are more boundaries, in units of Z;
-    `most`: see `beyond`.
+    `most`: see `beyond`. `far`: up to |Z| = FAR, for f that vanish where Z is likely.
     """
+    unit = FAR_UNIT if far else UNIT
     sums, rim = [np.zeros(mean.shape) for _ in range(3)], np.zeros(mean.shape)
-    panels, allowed = _initial(mean, scale, kinks, marks), None
+    panels, allowed = _initial(unit, mean, scale, kinks, marks), None
     for turn in range(ROUNDS):
         value, error, own, size = _evaluate(integrand, panels, mean, scale)
         if allowed is None:
@@ -77,7 +82,7 @@ def integrate(
         done = ~split
         for total, part in zip(sums, (value, error, size), strict=True):
             total += np.bincount(panels.case[done], part[done], mean.size)
-        outer = done & (np.minimum(np.abs(panels.low), np.abs(panels.high)) >= REACH - RIM)
+        outer = done & (np.minimum(np.abs(panels.low), np.abs(panels.high)) >= unit[-2])
         rim += np.bincount(panels.case[outer], size[outer], mean.size)
         if not np.any(split):
             break
@@ -91,17 +96,21 @@ def integrate(
 
 
 def _initial(
-    mean: np.ndarray, scale: np.ndarray, kinks: tuple[float, ...], marks: np.ndarray | None
+    unit: np.ndarray,
+    mean: np.ndarray,
+    scale: np.ndarray,
+    kinks: tuple[float, ...],
+    marks: np.ndarray | None,
 ) -> Panels:
-    furthest = float(np.max(np.abs(mean) + REACH * scale, initial=1.0))
+    reach = unit[-1]
+    furthest = float(np.max(np.abs(mean) + reach * scale, initial=1.0))
     places = np.concatenate([PLACES[np.abs(PLACES) < furthest], np.asarray(kinks, float)])
     with np.errstate(divide="ignore", invalid="ignore"):
         at = (places - mean[:, None]) / scale[:, None]
     if marks is not None:
         at = np.concatenate([at, marks], -1)
-    at = np.clip(np.nan_to_num(at, nan=0.0, posinf=REACH, neginf=-REACH), -REACH, REACH)
-    unit = np.broadcast_to(UNIT, (mean.size, UNIT.size))
-    edges = np.sort(np.concatenate([unit, at], -1), -1)
+    at = np.clip(np.nan_to_num(at, nan=0.0, posinf=reach, neginf=-reach), -reach, reach)
+    edges = np.sort(np.concatenate([np.tile(unit, (mean.size, 1)), at], -1), -1)
     low, high = edges[:, :-1], edges[:, 1:]
     case = np.broadcast_to(np.arange(mean.size)[:, None], low.shape)
     real = high > low

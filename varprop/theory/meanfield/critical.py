@@ -17,6 +17,7 @@ from varprop.theory.meanfield import limits
 from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, find_root, noise
 
 LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
+NEEDED = ("criticality, chi_perp = 1,", "use gain and mean_field for the variance alone")
 
 
 class CriticalPoint(NamedTuple):
@@ -57,6 +58,7 @@ def critical_bias(activation: str | Activation, weight_variance: Any) -> Any:
 
 def at_bias(phi: Activation, bias_variance: float) -> CriticalPoint:
     """The point of the critical line with that bias variance."""
+    limits.refuse_jumps(phi, *NEEDED)
     if not bias_variance >= 0:
         raise ValueError(f"bias_variance must be at least 0, got {bias_variance}")
     points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
@@ -69,6 +71,7 @@ def at_bias(phi: Activation, bias_variance: float) -> CriticalPoint:
 
 def at_weight(phi: Activation, weight_variance: float) -> CriticalPoint:
     """The point of the critical line with that weight variance and a bias variance >= 0."""
+    limits.refuse_jumps(phi, *NEEDED)
     if not weight_variance > 0:
         raise ValueError(f"weight_variance must be positive, got {weight_variance}")
     points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
@@ -92,6 +95,7 @@ def critical_points(activation: str | Activation) -> tuple[CriticalPoint, ...]:
     Those at q* = 0 are counted where phi is smooth there; empty where E phi phi'' has no zero.
     """
     phi = activations.get(activation)
+    limits.refuse_jumps(phi, *NEEDED)
     if phi.homogeneous:
         return (_homogeneous(phi),)
     zero = [] if 0.0 in phi.kinks else _ends(phi)

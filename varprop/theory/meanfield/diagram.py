@@ -35,7 +35,7 @@ class Cell(NamedTuple):
 class PhaseDiagram(Result):
     """q*, chi_parallel and chi_perp, arrays (weight variances, bias variances).
 
-    `error` is the relative error of the moments behind them; that of q* is about
+    `error` is the largest error of q'/q and of chi_perp; the relative one of q* is about
     error / (1 - chi_parallel).
     """
 
@@ -101,9 +101,11 @@ def phase_diagram(
     """The fixed point reached from `start` on the grid of weight and bias variances.
 
     Arguments as in `mean_field`, which also tells fixed points apart that lie closer than 7 %.
-    Raises ValueError for grids that are not one-dimensional, or of variances out of range.
+    Raises ValueError for grids that are not one-dimensional, or of variances out of range, and for
+    an activation with a jump: its chi_perp is infinite.
     """
     phi = activations.get(activation)
+    limits.refuse_jumps(phi, "a phase diagram", "use mean_field for the variance alone")
     weights, biases = (np.asarray(v, float) for v in (weight_variances, bias_variances))
     for name, grid, low in (("weight", weights, "positive"), ("bias", biases, "at least 0")):
         fine = grid.ndim == 1 and grid.size and np.isfinite(grid).all() and (grid >= 0).all()
@@ -124,7 +126,9 @@ def phase_diagram(
     rows = [_row(made, a, biases, skip, start) for a in strength[:, 0]]
     q = _refined(made, np.stack(rows), strength, biases, skip)
     chi, perp = _factors(phi, made, q, strength, skip)
-    error = made.error(q[(q > 0) & np.isfinite(q)])
+    inner = (q > 0) & np.isfinite(q)
+    moved = np.broadcast_to(strength, q.shape)[inner] * made.error(q[inner])
+    error = float(moved.max(initial=0.0))
     return PhaseDiagram(phi, weights, biases, q, chi, perp, error)
 
 
@@ -178,8 +182,9 @@ def _factors(
     inner = np.where((q > 0) & np.isfinite(q), q, 1.0)
     found = []
     for values in (made.rise(inner), made.slope(inner)):
-        kept = np.where(q == 0, near, np.where(np.isinf(q), np.inf if far is None else far.gain, 0))
-        found.append(skip**2 + strength * np.where(kept == 0, values, kept))
+        grown = np.inf if far is None else far.gain
+        kept = np.select([q == 0, np.isinf(q)], [near, grown], values)
+        found.append(skip**2 + strength * kept)
     return found[0], found[1]
 
 

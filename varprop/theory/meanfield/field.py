@@ -58,9 +58,11 @@ class MeanField(Result):
         setting += f", skip {self.skip}" if self.skip != 0 else ""
         if self.symbolic:
             return f"mean field of {self.activation}, {setting}"
+        told = f"q* = {self.fixed_point:.6g}, chi_parallel = {self.chi_parallel:.6g}"
+        if self.activation.jumps:
+            return f"mean field of {self.activation}, {setting}: {told}"
         return (
-            f"mean field of {self.activation}, {setting}: {self.phase}, q* = "
-            f"{self.fixed_point:.6g}, chi_parallel = {self.chi_parallel:.6g}, "
+            f"mean field of {self.activation}, {setting}: {self.phase}, {told}, "
             f"chi_perp = {self.chi_perp:.6g}"
         )
 
@@ -82,6 +84,7 @@ class MeanField(Result):
 
     def chi_perp_at(self, q: Number) -> Number:
         """The factor of a gradient's second moment per layer, at any q > 0."""
+        self._refuse_jumps()
         slope = self.activation.derivative_second_moment(q)
         return self.skip**2 + self.weight_variance / self.keep * slope
 
@@ -132,12 +135,20 @@ class MeanField(Result):
 
     @cached_property
     def chi_perp(self) -> Any:
-        """The factor of a gradient's second moment per layer, at q*."""
+        """The factor of a gradient's second moment per layer, at q*.
+
+        Raises ValueError for an activation with a jump, as do `phase` and `depth_scale_gradient`.
+        """
+        self._refuse_jumps()
         if self.activation.homogeneous:
             one = sp.S.One if self.symbolic else 1.0
             return self._growth(self.activation.derivative_second_moment(one))
         ends = self._ends
         return float(self.chi_perp_at(self.fixed_point)) if ends is None else self._growth(ends)
+
+    def _refuse_jumps(self) -> None:
+        remedy = "use fixed_point, chi_parallel and the correlation map"
+        limits.refuse_jumps(self.activation, "chi_perp", remedy)
 
     def _growth(self, kept: Any) -> Any:
         """skip^2 + (sigma_w^2 / keep) kept, kept a number or the ends of a homogeneous limit."""
@@ -240,7 +251,9 @@ class MeanField(Result):
 
     def rows(self) -> Iterator[Quantity]:
         names = ["fixed_point", "chi_parallel", "chi_perp"]
-        if not self.symbolic:
+        if self.activation.jumps:  # E phi'^2 is infinite
+            names = ["fixed_point", "chi_parallel", "stability", "depth_scale_q"]
+        elif not self.symbolic:
             names += ["stability", "phase", "correlation_fixed_point", "correlation_deficit"]
             names += ["depth_scale_q", "depth_scale_c", "depth_scale_gradient"]
         for name in names:

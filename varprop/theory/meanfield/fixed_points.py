@@ -132,7 +132,7 @@ def _dips(excess: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Where |excess| has a local minimum, clear of rounding, without a change of sign."""
     size, sign = np.abs(excess), np.sign(excess)
     walls = np.minimum(size[:-2], size[2:])
-    dip = (walls - size[1:-1] > 50 * noise[1:-1]) & (size[1:-1] < CLOSE)
+    dip = (walls > size[1:-1] + 50 * noise[1:-1]) & (size[1:-1] < CLOSE)  # inf on both: no dip
     one_side = (sign[:-2] == sign[2:]) & ((sign[1:-1] == sign[2:]) | (size[1:-1] <= noise[1:-1]))
     return np.flatnonzero(dip & one_side) + 1
 

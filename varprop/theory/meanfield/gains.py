@@ -24,7 +24,7 @@ import torch
 from varprop import activations
 from varprop.activations import ACTIVATIONS, Activation
 from varprop.results import Result
-from varprop.theory.meanfield import critical
+from varprop.theory.meanfield import critical, limits
 from varprop.theory.meanfield.field import MeanField, mean_field
 
 
@@ -77,7 +77,8 @@ def gain(
     """The gain of that criterion: second_moment, variance, gradient, critical or torch.
 
     `q` is E z^2 before the activation; `bias_variance` counts for "critical" alone. Raises
-    ValueError for an unknown criterion, and where the criterion has no gain.
+    ValueError for an unknown criterion, and where the criterion has no gain: an activation with a
+    jump has none by gradient and critical.
     """
     phi = activations.get(activation)
     if criterion not in CRITERIA:
@@ -88,6 +89,10 @@ def gain(
         raise ValueError(
             f"bias_variance counts for the criterion 'critical', got it with {criterion!r}; "
             "leave it out"
+        )
+    if criterion in ("gradient", "critical"):
+        limits.refuse_jumps(
+            phi, f"the criterion {criterion!r}", "take second_moment, variance or torch"
         )
     value = CRITERIA[criterion](phi, q, bias_variance)
     if not (np.isfinite(value) and value > 0):
@@ -168,7 +173,8 @@ class GainRow(NamedTuple):
     """One activation: moments at q, the gains, and what unit second moment and torch's gain do.
 
     `chi_*` and `stability` are those of q as a fixed point under the second-moment gain,
-    `torch_*` those of the fixed point that torch's gain leads to. Missing numbers are nan.
+    `torch_*` those of the fixed point that torch's gain leads to. Missing numbers are nan; `note`
+    says which do not exist at all.
     """
 
     activation: str
@@ -187,6 +193,7 @@ class GainRow(NamedTuple):
     stability: str
     torch_fixed_point: float
     torch_chi_perp: float
+    note: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -213,18 +220,21 @@ def _entry(name: str, q: float) -> GainRow:
     found = {criterion: _or_none(phi, criterion, q) for criterion in CRITERIA}
     values = {f"gain_{k}": np.nan if g is None else g.value for k, g in found.items()}
     kept, torched = found["second_moment"], found["torch"]
+    jumps = bool(phi.jumps)
+    note = "no gradient criterion: phi jumps, so E phi'(z)^2 is infinite" if jumps else ""
     return GainRow(
         activation=str(phi),
         mean=float(phi.mean(q)),
         second_moment=float(phi.second_moment(q)),
         variance=_spread(phi, q),
-        derivative_second_moment=float(phi.derivative_second_moment(q)),
+        derivative_second_moment=np.nan if jumps else float(phi.derivative_second_moment(q)),
         gain_nfnet=NFNET.get(name, np.nan) if q == 1 else np.nan,
         chi_parallel=kept.chi_parallel if kept else np.nan,
-        chi_perp=kept.chi_perp if kept else np.nan,
+        chi_perp=kept.chi_perp if kept and not jumps else np.nan,
         stability=kept.mean_field.stability if kept else "",
         torch_fixed_point=torched.mean_field.fixed_point if torched else np.nan,
-        torch_chi_perp=torched.mean_field.chi_perp if torched else np.nan,
+        torch_chi_perp=torched.mean_field.chi_perp if torched and not jumps else np.nan,
+        note=note,
         **values,
     )
 

@@ -41,6 +41,15 @@ class Ends(NamedTuple):
         return phi.derivative_kernel(1.0, 1.0, gap=deficit) * self.right**2
 
 
+def refuse_jumps(phi: Activation, what: str, remedy: str) -> None:
+    """Raise ValueError for phi with a jump, for which E phi'(z)^2 is infinite at every q > 0."""
+    if phi.jumps:
+        raise ValueError(
+            f"{what} needs E phi'(z)^2, which is finite only for an activation without jumps: "
+            f"{phi} jumps at {', '.join(map(str, phi.jumps))}; {remedy}"
+        )
+
+
 def at_zero(phi: Activation) -> tuple[float, Ends]:
     """(E phi^2 as q -> 0, the slopes on both sides of 0)."""
     right, left = (float(phi(sign * NEAR)) for sign in (1, -1))

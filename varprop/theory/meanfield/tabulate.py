@@ -21,17 +21,18 @@ LOW, LENGTH, PIECES, ORDER = 1e-9, 2.0, 20, 30
 class Table:
     """`kept` = E phi^2 / q, `rise` = d E phi^2 / dq and `slope` = E phi'^2, on [LOW, high].
 
-    coefficients (3, pieces, ORDER); `errors` (pieces,) are the largest relative ones of E phi^2
-    and E phi'^2 found between the nodes, by comparison with the activation itself.
+    coefficients (3, pieces, ORDER); `errors` (pieces,) are the largest of `kept` and `slope`
+    found between the nodes, by comparison with the activation itself; they are absolute, as E phi^2
+    may be as small as e^(-1/q).
     """
 
     coefficients: np.ndarray
     high: float
     errors: np.ndarray
 
-    def error(self, q: np.ndarray) -> float:
-        """The largest relative error on the pieces in which the q lie."""
-        return float(self.errors[self._piece(q)[0]].max(initial=0.0))
+    def error(self, q: np.ndarray) -> np.ndarray:
+        """The error on the piece in which each q lies."""
+        return self.errors[self._piece(q)[0]]
 
     def kept(self, q: np.ndarray) -> np.ndarray:
         return self._at(0, q)
@@ -68,7 +69,7 @@ def table(phi: Activation) -> Table:
     made = Table(coefficients, LOW * np.exp(LENGTH * pieces), np.zeros(pieces))
     at, wanted = _places(between)[:pieces], checks[:, :pieces]
     found = [made.kept(at), made.slope(at)]
-    gaps = [np.abs(f / w - 1).max(1) for f, w in zip(found, wanted[[0, 2]], strict=True)]
+    gaps = [np.abs(f - w).max(1) for f, w in zip(found, wanted[[0, 2]], strict=True)]
     return Table(coefficients, made.high, np.maximum(*gaps))
 
 
