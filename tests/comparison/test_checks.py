@@ -82,3 +82,16 @@ def test_verify_refuses_formulas():
     width = sp.Symbol("n", positive=True)
     with pytest.raises(ValueError, match="needs numbers, and this prediction has SymPy symbols"):
         vp.verify(vp.mlp(width, 2))
+
+
+@pytest.mark.parametrize("name", ["step", "sign"])
+def test_verify_refuses_an_activation_that_passes_no_gradient(name):
+    net = vp.mlp(width=16, depth=2, activation=name, weights="kaiming_normal")
+    with pytest.raises(ValueError, match=rf"autograd passes none through {name} at {name}_1, .*"):
+        vp.verify(net)
+
+
+def test_verify_sizes_a_network_that_jumps():
+    """hardshrink passes gradients between its jumps: as many draws as that slope asks for."""
+    net = vp.mlp(width=32, depth=2, activation="hardshrink", weights="kaiming_normal")
+    assert vp.verify(net, margin=0.3).verdict is not vp.Verdict.REFUTED

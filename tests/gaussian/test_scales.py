@@ -1,5 +1,6 @@
 """Many scales at once: the interpolant in log s against each scale on its own."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -67,3 +68,15 @@ def test_a_rule_that_is_not_analytic_in_the_scale_is_asked_for_each(rng):
         return gaussian.Estimate(np.abs(s - 1), 1e-15 * s, s)
 
     assert np.array_equal(at_scales(corner, scales).value, np.abs(scales - 1))
+
+
+@pytest.mark.parametrize("sigmas", [3, 10, 12.6, 12.95, 13.2, 20, 36])
+def test_a_function_that_vanishes_up_to_a_far_kink(sigmas):
+    """E (Z - t)^2 1(Z > t) at 60 digits, where the terms of its closed form cancel."""
+    found = expectation(lambda x: np.maximum(x - 1, 0) ** 2, 0.0, 1 / sigmas, (1.0,))
+    with mpmath.workdps(60):
+        s = mpmath.mpf(float(1 / sigmas))
+        tail = mpmath.erfc(1 / s / mpmath.sqrt(2)) / 2
+        exact = float((s * s + 1) * tail - s * mpmath.npdf(1 / s))
+    assert float(found.value) == pytest.approx(exact, rel=1e-11, abs=0)
+    assert abs(float(found.value) - exact) <= float(found.error)

@@ -22,7 +22,24 @@ def test_each_criterion_is_met(name, q):
     assert kept.mean_field.variance_map(q) == pytest.approx(q, rel=1e-12)
     spread = phi.second_moment(q) - phi.mean(q) ** 2
     assert vp.gain(phi, "variance", q).value ** 2 * spread == pytest.approx(q, rel=1e-10)
-    assert vp.gain(phi, "gradient", q).chi_perp == pytest.approx(1, rel=1e-12)
+    if not phi.jumps:
+        assert vp.gain(phi, "gradient", q).chi_perp == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["step", "sign", "hardshrink"])
+@pytest.mark.parametrize("criterion", ["gradient", "critical"])
+def test_a_jump_has_no_gradient_gain(name, criterion):
+    message = (
+        rf"the criterion '{criterion}' needs E phi'\(z\)\^2, .* jumps at .*; take second_moment"
+    )
+    with pytest.raises(ValueError, match=message):
+        vp.gain(name, criterion)
+    field = vp.gain(name).mean_field
+    assert field.variance_map(1.0) == pytest.approx(1)
+    assert "chi_perp" not in str(field) and "phase" not in set(field.frame()["quantity"])
+    for ask in (lambda: field.chi_perp, lambda: field.phase, lambda: field.chi_perp_at(1.0)):
+        with pytest.raises(ValueError, match="chi_perp needs .*; use fixed_point, chi_parallel"):
+            ask()
 
 
 def test_relu_in_closed_form():
@@ -87,6 +104,12 @@ def test_the_table_has_every_activation_and_says_what_the_gains_do():
     assert table.loc["tanh", "torch_fixed_point"] == pytest.approx(1.1785, abs=5e-5)
     assert table.loc["gelu", "stability"] == "unstable"
     assert np.isnan(table.loc["gelu", "gain_torch"])
+    jumps = [str(get(name)) for name in ACTIVATIONS if get(name).jumps]
+    assert {"sign", "step"} <= set(jumps)
+    nowhere = ["derivative_second_moment", "gain_gradient", "gain_critical", "chi_perp"]
+    assert table.loc[jumps, nowhere].isna().all(axis=None)
+    assert (table["note"].str.contains("phi jumps") == table.index.isin(jumps)).all()
+    assert table.loc[jumps, ["gain_second_moment", "gain_variance"]].notna().all(axis=None)
     known = table[table["gain_nfnet"].notna()]
     off = (known["gain_nfnet"] / known["gain_variance"] - 1).abs()
     assert len(off) >= 5 and off.max() < 2e-3 and off["tanh"] > 5e-4 and off["relu"] > 5e-4

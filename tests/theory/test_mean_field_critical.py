@@ -163,6 +163,14 @@ def test_there_are_no_power_laws_away_from_criticality():
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 def test_a_phase_diagram_is_its_mean_fields(name, rng):
     weights, biases = np.linspace(0.1, 5, 23), np.linspace(0, 1, 17)
+    if get(name).jumps:
+        with pytest.raises(ValueError, match=r"a phase diagram needs E phi'.*jumps at.*; use mean"):
+            vp.phase_diagram(name, weights, biases)
+        with pytest.raises(
+            ValueError, match=r"criticality, chi_perp = 1, needs E phi'.*; use gain"
+        ):
+            vp.critical_line(name, 0.1)
+        return
     diagram = vp.phase_diagram(name, weights, biases, start=0.7)
     for i, j in [(0, 0), (22, 0), *rng.integers((23, 17), size=(4, 2))]:
         one = vp.mean_field(name, weight_variance=weights[i], bias_variance=biases[j], start=0.7)
@@ -170,6 +178,12 @@ def test_a_phase_diagram_is_its_mean_fields(name, rng):
             found = getattr(diagram, what)[i, j]
             assert found == pytest.approx(getattr(one, what), rel=1e-8, abs=1e-10), (what, i, j)
         assert diagram.phase[i, j] == one.phase
+
+
+def test_an_overflowing_variance_is_divergent():
+    diagram = vp.phase_diagram("exp", [0.1, 5.0], [0.0, 1.0])
+    field = vp.mean_field("exp", weight_variance=5.0, bias_variance=1.0)
+    assert diagram.phase[1, 1] == field.phase == "divergent" and diagram.phase[0, 0] == "ordered"
 
 
 def test_a_large_diagram_of_tanh_is_quick():

@@ -34,11 +34,13 @@ def verify(
 ) -> Report:
     """The report of `compare` on fresh draws: by default as many as confirm a true theory.
 
-    See `compare` for margin and error rates, `simulate` for the engines.
+    See `compare` for margin and error rates, `simulate` for the engines. Raises ValueError for an
+    activation that passes no gradient, like step: its backward steps are all zero.
     """
     check_rates(margin, error_rate, false_pass, "steps")
     theory = predict(network, inputs)
     check_numeric(theory)
+    _check_slopes(network)
     if draws is None:
         draws = draws_for(network, margin, false_pass, theory=theory)
     sample = simulate(
@@ -88,6 +90,20 @@ def _studentized_floor(network: Network, laws: Mapping[str, Moments]) -> int:
         return LEAST
     narrowest = min(network.sizes[name] for name in dense)
     return studentized_draws(8 / narrowest**0.5, 1e-6 / (8 * len(network.nodes)))
+
+
+def _check_slopes(network: Network) -> None:
+    """Raise ValueError for a piecewise constant activation."""
+    for n in network:
+        if not isinstance(n.layer, Elementwise):
+            continue
+        phi = n.layer.activation
+        if phi.jumps and float(phi.moment(lambda z, _, slope: slope**2, 1.0)) == 0:
+            raise ValueError(
+                f"verify judges gradients, and autograd passes none through {phi} at {n.name}, "
+                "which is constant between its jumps; compare predict with simulate for the "
+                "forward steps alone"
+            )
 
 
 def _spread(phi: Activation, q: np.ndarray) -> float:

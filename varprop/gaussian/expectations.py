@@ -49,11 +49,16 @@ def _each(function: Function, m: np.ndarray, s: np.ndarray, kinks: tuple[float, 
     def by_panels(rows: np.ndarray) -> Estimate:
         at, scales = m[rows], s[rows]
         found = integrate(lambda _, __, x: function(x), at, scales, kinks)
-        tail = (found.size == 0) | ~np.isfinite(found.error)
+        tail = (found.size == 0) | ~(found.error <= ENOUGH * found.size)
         if kinks and np.any(tail):  # f may vanish up to a kink that Z hardly reaches
-            further = integrate(lambda _, __, x: function(x), at[tail], scales[tail], kinks, far=True)
+            rows_far = np.flatnonzero(tail)
+            further = integrate(
+                lambda _, __, x: function(x), at[tail], scales[tail], kinks, far=True
+            )
+            gained = further.error * found.size[tail] < found.error[tail] * further.size
+            gained |= (found.size[tail] == 0) & np.isfinite(further.error)
             for part, better in zip(found, further, strict=True):
-                part[tail] = better
+                part[rows_far[gained]] = better[gained]
         return found
 
     return _solve(values, by_panels, s[None, :], bool(kinks))

@@ -15,6 +15,7 @@ from numpy.polynomial import chebyshev
 from varprop.activations import Activation
 
 LOW, LENGTH, PIECES, ORDER = 1e-9, 2.0, 20, 30
+RESOLVED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Table:
 
 @lru_cache(maxsize=64)
 def table(phi: Activation) -> Table:
-    """The table of an activation; it ends where E phi^2 overflows, or near 2e8."""
+    """The table of an activation; it ends near 2e8, or where E phi^2 / q overflows or grows so fast
+    that it is not resolved (like e^q), which is far above 1."""
     nodes = chebyshev.chebpts1(ORDER)
     between = np.linspace(-1, 1, 7)[1:-1]
     values, checks = _sampled(phi, nodes), _sampled(phi, between)
@@ -69,8 +71,11 @@ def table(phi: Activation) -> Table:
     made = Table(coefficients, LOW * np.exp(LENGTH * pieces), np.zeros(pieces))
     at, wanted = _places(between)[:pieces], checks[:, :pieces]
     found = [made.kept(at), made.slope(at)]
-    gaps = [np.abs(f - w).max(1) for f, w in zip(found, wanted[[0, 2]], strict=True)]
-    return Table(coefficients, made.high, np.maximum(*gaps))
+    gaps = [np.abs(f - w) for f, w in zip(found, wanted[[0, 2]], strict=True)]
+    steep = (gaps[0] > RESOLVED * np.maximum(1, wanted[0])).any(1) & (wanted[0] > 1).all(1)
+    pieces = int(np.argmax(steep)) if steep.any() else pieces
+    errors = np.maximum(*gaps).max(1)[:pieces]
+    return Table(coefficients[:, :pieces], LOW * np.exp(LENGTH * pieces), errors)
 
 
 def _places(nodes: np.ndarray) -> np.ndarray:
