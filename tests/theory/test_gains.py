@@ -38,7 +38,7 @@ def test_a_jump_has_no_gradient_gain(name, criterion):
     assert field.variance_map(1.0) == pytest.approx(1)
     assert "chi_perp" not in str(field) and "phase" not in set(field.frame()["quantity"])
     for ask in (lambda: field.chi_perp, lambda: field.phase, lambda: field.chi_perp_at(1.0)):
-        with pytest.raises(ValueError, match="chi_perp needs .*; use fixed_point, chi_parallel"):
+        with pytest.raises(ValueError, match=r"chi_perp needs .*; use fixed_point, chi_parallel"):
             ask()
 
 
