@@ -55,7 +55,8 @@ def _each(function: Function, m: np.ndarray, s: np.ndarray, kinks: tuple[float, 
             further = integrate(
                 lambda _, __, x: function(x), at[tail], scales[tail], kinks, far=True
             )
-            gained = further.error * found.size[tail] < found.error[tail] * further.size
+            with np.errstate(invalid="ignore"):  # an unknown error of nothing is no gain
+                gained = further.error * found.size[tail] < found.error[tail] * further.size
             gained |= (found.size[tail] == 0) & np.isfinite(further.error)
             for part, better in zip(found, further, strict=True):
                 part[rows_far[gained]] = better[gained]
