@@ -251,3 +251,24 @@ def test_as_a_result():
 def test_bad_input_is_named(kind, message):
     with pytest.raises(ValueError, match=message):
         vp.mean_field("tanh", **kind)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vp.mean_field("tanh", weight_variance="1"), "weight_variance must be .*, got '1'"),
+        (lambda: vp.mean_field("tanh", weight_variance=1, skip="a"), "skip must be a finite numb"),
+        (lambda: vp.mean_field("tanh", weight_variance=1, start=None), "start must be .* got None"),
+        (lambda: vp.critical_line("tanh", "a"), "bias_variance must be at least 0, got 'a'; give"),
+        (lambda: vp.critical_line("tanh", sp.Symbol("b")), "got b; give numbers, not symbols"),
+        (lambda: vp.phase_diagram("tanh", "ab", [0.1]), "weight_variances must be .* got 'ab'"),
+        (lambda: vp.phase_diagram("tanh", [1.0], [0.1], skip=np.nan), "skip must be a finite"),
+        (lambda: vp.gain("tanh", q="1"), "q = E z.2 must be positive and finite, got '1'"),
+        (lambda: vp.gain("tanh", q=sp.Symbol("q")), "got q; substitute one"),
+        (lambda: vp.gain_table("a"), "q = E z.2 must be positive and finite, got 'a'"),
+        (lambda: vp.power_laws("tanh"), "power laws are of a mean field, got 'tanh'"),
+    ],
+)
+def test_what_is_no_number_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

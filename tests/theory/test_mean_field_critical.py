@@ -208,7 +208,7 @@ def test_a_diagram_is_a_result(rng):
         vp.phase_diagram("erf", [0.0], [0.0])
     with pytest.raises(ValueError, match="bias_variances must be a one-dimensional array"):
         vp.phase_diagram("erf", [1.0], [[0.0]])
-    with pytest.raises(ValueError, match=r"keep must lie in \(0, 1\] and start be positive"):
+    with pytest.raises(ValueError, match=r"keep must lie in \(0, 1\], got 0.0"):
         vp.phase_diagram("erf", [1.0], [0.0], keep=0.0)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from varprop import activations
 from varprop.activations import Activation
 from varprop.theory.meanfield import limits
+from varprop.theory.meanfield.arguments import numbers
 from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, find_root, noise
 
 LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
@@ -40,7 +41,7 @@ def critical_line(activation: str | Activation, bias_variance: Any) -> Any:
     ValueError where no weight variance is critical.
     """
     phi = activations.get(activation)
-    wanted = np.asarray(bias_variance, float)
+    wanted = numbers("bias_variance", bias_variance, "must be at least 0")
     found = [at_bias(phi, float(b)).weight_variance for b in wanted.ravel()]
     return np.reshape(found, wanted.shape)[()]
 
@@ -51,7 +52,7 @@ def critical_bias(activation: str | Activation, weight_variance: Any) -> Any:
     Raises ValueError where no bias variance is critical.
     """
     phi = activations.get(activation)
-    wanted = np.asarray(weight_variance, float)
+    wanted = numbers("weight_variance", weight_variance, "must be at least 0")
     found = [at_weight(phi, float(w)).bias_variance for w in wanted.ravel()]
     return np.reshape(found, wanted.shape)[()]
 
@@ -59,8 +60,6 @@ def critical_bias(activation: str | Activation, weight_variance: Any) -> Any:
 def at_bias(phi: Activation, bias_variance: float) -> CriticalPoint:
     """The point of the critical line with that bias variance."""
     limits.refuse_jumps(phi, *NEEDED)
-    if not bias_variance >= 0:
-        raise ValueError(f"bias_variance must be at least 0, got {bias_variance}")
     points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
     here = [p for p in points if abs(p.bias_variance - bias_variance) <= 1e-300]
     if not phi.homogeneous:

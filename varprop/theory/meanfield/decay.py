@@ -33,10 +33,15 @@ class PowerLaw(NamedTuple):
 
 
 def power_laws(field: MeanField) -> tuple[PowerLaw, ...]:
-    """The power laws of a critical mean field: none where every approach is exponential.
+    """The power laws of a critical mean field that are known; none for a field off criticality.
+
+    At q* = 0 they are those of phi that are smooth there; kinks at zero or at other places (hard
+    tanh) lead to other laws, which are not here.
 
     Raises ValueError for symbols, dropout or a shortcut, for which chi_perp = 1 is another class.
     """
+    if not isinstance(field, MeanField):
+        raise ValueError(f"power laws are of a mean field, got {field!r}; call mean_field first")
     if field.symbolic or field.keep != 1 or field.skip != 0:
         raise ValueError(
             f"power laws are for plain stacks of numbers, got {field}; "

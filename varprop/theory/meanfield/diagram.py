@@ -11,6 +11,7 @@ from varprop import activations
 from varprop.activations import Activation
 from varprop.results import Result
 from varprop.theory.meanfield import limits, tabulate
+from varprop.theory.meanfield.arguments import check_number, numbers
 from varprop.theory.meanfield.fixed_points import MARGIN
 from varprop.theory.meanfield.tabulate import Table
 
@@ -106,16 +107,15 @@ def phase_diagram(
     """
     phi = activations.get(activation)
     limits.refuse_jumps(phi, "a phase diagram", "use mean_field for the variance alone")
-    weights, biases = (np.asarray(v, float) for v in (weight_variances, bias_variances))
+    rule = "must be a one-dimensional array of numbers that are"
+    weights = numbers("weight_variances", weight_variances, f"{rule} positive")
+    biases = numbers("bias_variances", bias_variances, f"{rule} at least 0")
     for name, grid, low in (("weight", weights, "positive"), ("bias", biases, "at least 0")):
-        fine = grid.ndim == 1 and grid.size and np.isfinite(grid).all() and (grid >= 0).all()
-        if not fine or (name == "weight" and not grid.all()):
-            raise ValueError(
-                f"{name}_variances must be a one-dimensional array of numbers that are {low}, "
-                f"got {grid!r}"
-            )
-    if not (0 < keep <= 1 and start > 0):
-        raise ValueError(f"keep must lie in (0, 1] and start be positive, got {keep}, {start}")
+        if grid.ndim != 1 or not grid.size or (name == "weight" and not grid.all()):
+            raise ValueError(f"{name}_variances {rule} {low}, got {grid!r}")
+    check_number("keep", keep, lambda v: 0 < v <= 1, "must lie in (0, 1]")
+    check_number("skip", skip, lambda v: True, "must be a finite number")
+    check_number("start", start, lambda v: v > 0, "must be positive and finite")
     strength = weights[:, None] / keep
     if phi.homogeneous:
         second, slope = phi.second_moment(1.0), phi.derivative_second_moment(1.0)

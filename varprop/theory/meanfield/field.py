@@ -22,6 +22,7 @@ from varprop.activations import Activation
 from varprop.activations.symbols import Number
 from varprop.results import Result
 from varprop.theory.meanfield import correlation, limits
+from varprop.theory.meanfield.arguments import check_number
 from varprop.theory.meanfield.fixed_points import (
     MARGIN,
     FixedPoint,
@@ -293,19 +294,9 @@ def mean_field(
     Poole et al. (2016), Schoenholz et al. (2017).
     """
     phi = activations.get(activation)
-    _check("weight_variance", weight_variance, weight_variance > 0, "must be positive")
-    _check("bias_variance", bias_variance, bias_variance >= 0, "must be at least 0")
-    _check("keep", keep, sp.And(keep > 0, keep <= 1), "must lie in (0, 1]")
-    _check("start", start, start > 0 and np.isfinite(start), "must be positive and finite")
+    check_number("weight_variance", weight_variance, lambda v: v > 0, "must be positive")
+    check_number("bias_variance", bias_variance, lambda v: v >= 0, "must be at least 0")
+    check_number("keep", keep, lambda v: sp.And(v > 0, v <= 1), "must lie in (0, 1]")
+    check_number("skip", skip, lambda v: True, "must be a finite number")
+    check_number("start", start, lambda v: bool(v > 0), "must be positive and finite")
     return MeanField(phi, weight_variance, bias_variance, keep, skip, start)
-
-
-def _check(name: str, value: Any, holds: Any, rule: str) -> None:
-    """Raise ValueError unless the rule holds, or is open for a symbol."""
-    if isinstance(value, np.ndarray) and value.ndim:
-        raise ValueError(
-            f"{name} is one number, got an array of shape {value.shape}; "
-            "use phase_diagram for grids"
-        )
-    if holds == False or (not gaussian.is_symbolic(value) and not np.isfinite(float(value))):  # noqa: E712
-        raise ValueError(f"{name} {rule}, got {value!r}; variances are fan_in Var(w) and Var(b)")

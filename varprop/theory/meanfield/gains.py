@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from varprop import activations
+from varprop import activations, gaussian
 from varprop.activations import ACTIVATIONS, Activation
 from varprop.results import Result
 from varprop.theory.meanfield import critical, limits
+from varprop.theory.meanfield.arguments import check_number
 from varprop.theory.meanfield.field import MeanField, mean_field
 
 
@@ -83,8 +84,8 @@ def gain(
     phi = activations.get(activation)
     if criterion not in CRITERIA:
         raise ValueError(f"unknown criterion {criterion!r}; the criteria are {', '.join(CRITERIA)}")
-    if not (q > 0 and np.isfinite(q)):
-        raise ValueError(f"q = E z^2 must be positive and finite, got {q!r}")
+    _check_second_moment(q)
+    check_number("bias_variance", bias_variance, lambda v: bool(v >= 0), "must be at least 0")
     if bias_variance and criterion != "critical":
         raise ValueError(
             f"bias_variance counts for the criterion 'critical', got it with {criterion!r}; "
@@ -101,6 +102,12 @@ def gain(
             "infinite; take another criterion"
         )
     return Gain(phi, criterion, float(q), float(value), float(bias_variance))
+
+
+def _check_second_moment(q: Any) -> None:
+    if gaussian.is_symbolic(q):
+        raise ValueError(f"q = E z^2 must be a positive number here, got {q!r}; substitute one")
+    check_number("q = E z^2", q, lambda v: v > 0, "must be positive and finite")
 
 
 def _second_moment(phi: Activation, q: float, bias: float) -> float:
@@ -212,6 +219,7 @@ class GainTable(Result):
 
 def gain_table(q: float = 1.0) -> GainTable:
     """Every activation of the table with its default parameters."""
+    _check_second_moment(q)
     return GainTable(float(q), tuple(_entry(name, float(q)) for name in ACTIVATIONS))
 
 
