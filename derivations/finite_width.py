@@ -17,7 +17,7 @@ from derivations.expectations import (
 from varprop.activations import X, custom, get
 from varprop.builders import mlp
 from varprop.gaussian import symbolic_expectation
-from varprop.initializers import Initializer, orthogonal
+from varprop.initializers import Initializer, orthogonal, spherical
 from varprop.laws import Law
 from varprop.layers import Dense
 from varprop.moments import Moments
@@ -173,6 +173,7 @@ def length_products() -> Derivation:
     )
     flat = predict(mlp(widths=sizes, weights=any_four(2 / n, kappa)))
     haar = predict(mlp(n, 2, weights=orthogonal(sp.sqrt(2))))
+    ball = predict(mlp(widths=(n, m, 1), weights=spherical(sp.sqrt(2))))
     g = sp.symbols("g_1:5", real=True)
     normals = dict.fromkeys(g, gaussian_moments(1))
 
@@ -180,6 +181,10 @@ def length_products() -> Derivation:
         return expect_polynomial(sp.expand(sum(i**2 for i in g[:k]) ** 2), normals)
 
     r4 = polynomial_in_width(radius, n, 2)
+    x = sp.symbols("x_1:4", real=True)
+    dot = expect_polynomial(
+        sp.expand(sum(i * j for i, j in zip(g[:3], x, strict=True)) ** 4), normals
+    )
     c = sp.symbols("c", positive=True)
 
     def value(theory: Any, node: str) -> Any:
@@ -245,6 +250,20 @@ def length_products() -> Derivation:
                 row(value(haar, "relu_1"), value(haar, "relu_2")),
                 row(1 + 3 / (n + 2), (1 + 3 / (n + 2)) ** 2),
                 what="E |x_l|^4/(E |x_l|^2)^2",
+            ),
+            Step(
+                "Rows that are points of spheres: `g.x = |g| u.x`, so `E (u.x)^4` is that of normal "
+                "g over `E |g|^4`",
+                sp.expand(dot),
+                sp.expand(3 * sum(i**2 for i in x) ** 2),
+                what="E (g.x)^4",
+            ),
+            Step(
+                "so `E z^4 = 3 n/(n + 2) (E z^2)^2`, rows are independent, and a ReLU layer "
+                "multiplies by `1 + (6 n/(n + 2) - 1)/m`",
+                value(ball, "relu_1"),
+                2 * (3 * n**2 / r4) / m + (1 - 1 / m),
+                what="E |x_1|^4/(E |x_1|^2)^2",
             ),
             Step(
                 "In L layers of width n with L/n = c fixed, the product tends to `e^(5 c)`",

@@ -86,6 +86,8 @@ def structure_holds(law: laws.Law, w: torch.Tensor) -> bool:
         short = w if w.shape[-2] <= w.shape[-1] else w.mT
         target = float(law.gain) ** 2 * torch.eye(short.shape[-2], dtype=w.dtype)
         return bool(((short @ short.mT - target).abs() < 1e-5).all())
+    if isinstance(law, laws.Spherical):
+        return bool((w.norm(dim=-1) - float(law.gain)).abs().max() < 1e-5)
     if isinstance(law, laws.Sparse):
         return bool(((w == 0).sum(-2) == int(law.zeros)).all())
     if isinstance(law, laws.Dirac):

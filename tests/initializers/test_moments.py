@@ -44,8 +44,10 @@ def reference_moment(law: laws.Law, k: int, weigh: SimpleNamespace) -> float:
             return b**k * float(mpmath.quad(lambda x: x**k * mpmath.exp(-x), [0, 5, 20, 60, 120]))
         case laws.Constant():
             return float(law.value) ** k
-        case laws.Orthogonal():  # w^2 / gain^2 ~ Beta(1/2, (N - 1)/2), the sign is free
-            beta = scipy.stats.beta(0.5, (max(weigh.shape_of(law)) - 1) / 2)
+        case laws.Orthogonal() | laws.Spherical():  # w^2 / gain^2 ~ Beta(1/2, (N - 1)/2)
+            rows, cols = weigh.shape_of(law)
+            size = max(rows, cols) if isinstance(law, laws.Orthogonal) else cols
+            beta = scipy.stats.beta(0.5, (size - 1) / 2)
             return 0.0 if k % 2 else float(law.gain) ** k * beta.moment(k // 2)
         case laws.Sparse():
             kept = 1 - math.ceil(float(law.sparsity) * int(law.rows)) / int(law.rows)
@@ -87,7 +89,8 @@ def test_flags_are_true(law: laws.Law) -> None:
     odd = [float(law.moment(k)) for k in (1, 3, 5, 7)]
     assert law.symmetric == (max(map(abs, odd)) < 1e-15)
     assert law.gaussian == isinstance(law, laws.Normal)
-    assert law.independent != isinstance(law, laws.Orthogonal | laws.Sparse | laws.Dirac)
+    tied = laws.Orthogonal | laws.Spherical | laws.Sparse | laws.Dirac
+    assert law.independent != isinstance(law, tied)
 
 
 def test_symbolic_moments_are_the_integrals() -> None:

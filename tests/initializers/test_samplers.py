@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import scipy.stats
 import torch
 
 from varprop import laws
@@ -49,6 +50,23 @@ def test_sampler_is_reproducible_and_rounds_once(
     assert torch.equal(w, sample(torch.float32))
     assert torch.equal(w.bfloat16(), sample(torch.bfloat16))
     assert sample(torch.float64).dtype == torch.float64
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("cols", [1, 2, 5])
+def test_spherical_rows_are_uniform_and_independent(cols: int, generator: torch.Generator) -> None:
+    """w_1 / |w| of each row is the cosine of a uniform angle: Beta on (-1, 1); so is that of rows.
+
+    By symmetry the inner product of two independent uniform rows has the law of one coordinate.
+    """
+    law = laws.Spherical(2, 3, cols)
+    w = law.sample((20_000, 3, cols), generator=generator, dtype=torch.float64).numpy() / 2
+    cosines = {"coordinate": w[:, 1, -1], "rows": (w[:, 0] * w[:, 2]).sum(-1)}
+    for cosine in cosines.values():
+        assert abs((cosine > 0).mean() - 0.5) < 5 * 0.5 / math.sqrt(len(w))  # 5 s.e.: 6e-7
+        if cols > 1:
+            beta = scipy.stats.beta(0.5, (cols - 1) / 2)
+            assert scipy.stats.kstest(cosine**2, beta.cdf).pvalue > 1e-6
 
 
 @pytest.mark.statistical

@@ -116,6 +116,7 @@ LAWS = {
     "rademacher": init.rademacher(0.6),
     "orthogonal": init.orthogonal(1.3),
     "sparse": init.sparse(0.3, 0.7),
+    "spherical": init.spherical(1.3),
 }
 
 
@@ -139,7 +140,7 @@ def test_sampled_weights_of_every_law(name, law, generator):
 
     Narrow where the rows depend on each other, wide else: there the mean of squares has thin tails.
     """
-    widths, x, draws = [4, 3 if law == "orthogonal" else 40], [1.0, -2.0, 0.0, 0.5], 40_000
+    widths, x, draws = [4, 3 if law in ("orthogonal", "spherical") else 40], [1.0, -2.0, 0.0, 0.5], 40_000
     theory = predict(mlp(widths=[*widths, 1], activation=name, weights=LAWS[law]), [x])
     nodes = [k for k in theory.moments if k.startswith(get(name).name)] or ["dense_1"]
     found = lengths_by_hand(widths, x, get(name), LAWS[law], draws, generator)
@@ -161,7 +162,9 @@ def test_published_factors():
     relu = predict(mlp(n, 4, weights=init.normal(variance=2 / n)))
     linear = predict(mlp(n, 4, activation="identity", weights=init.normal(variance=1 / n)))
     haar = predict(mlp(n, 4, weights=init.orthogonal(sp.sqrt(2))))
+    sphere = predict(mlp(n, 4, weights=init.spherical(sp.sqrt(2))))
     for theory, node, factor, power in (
+        (sphere, "relu_4", 1 + (6 * n / (n + 2) - 1) / n, 4),
         (relu, "relu_4", 1 + 5 / n, 4),
         (linear, "dense_4", 1 + 2 / n, 4),
         (haar, "relu_4", 1 + 3 / (n + 2), 4),
@@ -169,6 +172,9 @@ def test_published_factors():
         value = 1 + theory.value(node, "length_fluctuation")[0]
         assert sp.simplify(value - factor**power) == 0
         assert theory.regime(node, "length_fluctuation") == EXACT
+    five = predict(mlp(widths=[5, 7, 1], weights=init.spherical()), np.ones((1, 5)))
+    published = 1 + (6 * 5 / 7 - 1) / 7
+    assert five.value("relu_1", "length_fluctuation") == pytest.approx([published - 1])
     p = predict(mlp(16, 3)).lengths["dense_3"]
     product = (1 + 5 / 16) ** 2
     assert p.neuron_correlation == pytest.approx([(product - 1) / (3 * product - 1)])
@@ -409,3 +415,15 @@ def test_samples_tell_the_measured_fluctuation(seed):
     assert row.standard_error.item() == pytest.approx(error[0])
     with pytest.raises(ValueError, match="a number of many networks, not one of each"):
         sample.values("relu_2", "length_fluctuation")
+
+
+def test_a_negative_scale_turns_the_slopes():
+    """Between two leaky layers: the pieces are -0.5 and 0.25 * 0.5, not those without the scale."""
+    graph = Graph(1)
+    x = graph.add(Dense(1, 1, init.normal()), graph.input)
+    x = graph.add(Scale(-0.5), graph.add(Elementwise("leaky_relu(0.25)"), x))
+    graph.add(Elementwise("leaky_relu(0.25)"), x)
+    theory = predict(graph.network())
+    up, down = 0.25 * 0.5, 0.25 * 0.5  # phi(-0.5 * 1), phi(0.5 * 0.25)
+    expected = 3 * 2 * (up**4 + down**4) / (up**2 + down**2) ** 2 - 1
+    assert theory.value(graph.network().output, "length_fluctuation") == pytest.approx([expected])

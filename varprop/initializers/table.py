@@ -187,6 +187,12 @@ def orthogonal(fans: Fans, gain: Scalar = 1) -> Law:
     return laws.Orthogonal(gain, fans.rows, fans.fan_in)
 
 
+@_entry(gain=0.8)
+def spherical(fans: Fans, gain: Scalar = 1) -> Law:
+    """Rows uniform on the sphere of radius gain, as weight normalization has them at the start."""
+    return laws.Spherical(gain, fans.rows, fans.fan_in)
+
+
 @_entry(sparsity=0.3, std=0.8)
 def sparse(fans: Fans, sparsity: Scalar, std: Scalar = 0.01) -> Law:
     """N(0, std^2), but ceil(sparsity rows) zeros per column at random places (Martens 2010)."""

@@ -5,7 +5,7 @@ from varprop.laws.iid import Constant, Laplace, Normal, Rademacher, Uniform
 from varprop.laws.inverse import relative_scale, truncated_std
 from varprop.laws.numeric import TruncatedMoments, truncated_normal
 from varprop.laws.pitfalls import Finding, TruncationReport, truncation_report
-from varprop.laws.structured import Dirac, Eye, Orthogonal, Sparse
+from varprop.laws.structured import Dirac, Eye, Orthogonal, Sparse, Spherical
 from varprop.laws.truncated import TruncatedNormal
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Rademacher",
     "Scalar",
     "Sparse",
+    "Spherical",
     "TruncatedMoments",
     "TruncatedNormal",
     "TruncationReport",

@@ -29,9 +29,7 @@ class Orthogonal(Law):
     positive = ("rows", "cols")
 
     def central_moment(self, k: int) -> Expr:
-        size = sympy.Max(self.rows, self.cols)
-        ratios = (sympy.sympify(2 * i + 1) / (size + 2 * i) for i in range(k // 2))
-        return _even(k, self.gain**k * sympy.Mul(*ratios))
+        return _sphere_moment(k, self.gain, sympy.Max(self.rows, self.cols))
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         tall = out if out.shape[-2] >= out.shape[-1] else out.mT
@@ -39,6 +37,38 @@ class Orthogonal(Law):
         q *= float(self.gain) * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
         tall.copy_(q)
         return out
+
+
+@dataclass(frozen=True)
+class Spherical(Law):
+    """Each row is uniform on the sphere of radius gain in `cols` dimensions n; rows are independent.
+
+    E w^k = gain^k (k - 1)!! / (n (n + 2) ... (n + k - 2)), k even, and E w_i^2 w_j^2 = gain^4 /
+    (n (n + 2)), i != j in a row: normal rows over their lengths, the weights g v/|v| of weight
+    normalization (Salimans and Kingma 2016) with normal v.
+    """
+
+    gain: Scalar
+    rows: Scalar
+    cols: Scalar
+    independent = False
+    nonnegative = ("gain",)
+    positive = ("rows", "cols")
+
+    def central_moment(self, k: int) -> Expr:
+        return _sphere_moment(k, self.gain, self.cols)
+
+    def _draw(self, out: Tensor, generator: Generator) -> Tensor:
+        rows = out.normal_(generator=generator)
+        rows[..., 0].masked_fill_((rows == 0).all(-1), 1.0)  # one column in 2^24 draws of float32
+        rows *= float(self.gain) / torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+        return out
+
+
+def _sphere_moment(k: int, radius: Scalar, size: Scalar) -> Expr:
+    """E w^k of a coordinate w of a uniform point on the sphere in `size` dimensions."""
+    ratios = (sympy.sympify(2 * i + 1) / (size + 2 * i) for i in range(k // 2))
+    return _even(k, radius**k * sympy.Mul(*ratios))
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ def _after(node: Node, laws: Mapping[str, Moments], x: Lengths, *others: Lengths
     if isinstance(layer, Dense):
         return dense(layer, law, x)
     if isinstance(layer, Scale):
-        return x
+        slopes = x.slopes and (layer.factor * x.slopes[0], layer.factor * x.slopes[1])
+        return replace(x, slopes=slopes)
     if isinstance(layer, Elementwise):
         phi = layer.activation
         if phi.expression == X:

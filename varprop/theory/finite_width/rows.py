@@ -7,6 +7,7 @@ For y = W x with rows y_i, v = Var(w), A = |x|^4 and B = sum_j x_j^4,
 
     iid entries of kurtosis k          a = 3,  b = k - 3,  c = 1,  d = 0
     Haar, N = max(rows, cols)          a = 3 r,  b = 0,  c = r,  d = 0,   r = N / (N + 2)
+    rows on a sphere, n cols           a = 3 n/(n + 2),  b = 0,  c = 1,  d = 0
     m of r entries a column not zero   a = 3,  b = k - 3,  c = 1,  d = k (m - 1) / (r - 1) / 3 - 1
 """
 
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from varprop.laws import Law, Orthogonal, Sparse
+from varprop.laws import Law, Orthogonal, Sparse, Spherical
 
 
 class Rows(NamedTuple):
@@ -38,6 +39,8 @@ def rows(law: Law) -> Rows:
         ratio = size / (size + 2)
         return Rows(3 * ratio, sp.S.Zero, ratio, sp.S.Zero)
     kurtosis = finite_kurtosis(law, "weights")
+    if isinstance(law, Spherical):  # a row is Haar, and the others know nothing of it
+        return Rows(kurtosis, sp.S.Zero, sp.S.One, sp.S.Zero)
     if law.independent:
         return Rows(sp.Integer(3), kurtosis - 3, sp.S.One, sp.S.Zero)
     if isinstance(law, Sparse):
@@ -45,8 +48,8 @@ def rows(law: Law) -> Rows:
         both = kurtosis / 3 * (kept - 1) / (law.rows - 1) if law.rows != 1 else sp.S.One
         return Rows(sp.Integer(3), kurtosis - 3, sp.S.One, both - 1)
     raise ValueError(
-        "fourth moments of lengths are known for independent, orthogonal and sparse weights, "
-        f"got {law}; measure this network with varprop.simulate instead"
+        "fourth moments of lengths are known for independent, orthogonal, spherical and sparse "
+        f"weights, got {law}; measure this network with varprop.simulate instead"
     )
 
 
