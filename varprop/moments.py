@@ -202,6 +202,7 @@ NOTATION: Mapping[str, str] = {
     "grad_cross_moment": "E (dL/dx)(dL/dx') for two inputs and the same cotangent",
     "kurtosis": "E (x - E x)^4 / Var(x)^2",
     "length_fluctuation": "Var(x.x/n) / (E x.x/n)^2 over networks, n channels",
+    "grad_length_fluctuation": "Var(g.g/n) / (E g.g/n)^2 over networks, g = dL/dx, cotangents +-1",
     "ntk": "parameter-gradient products of the output, per output channel, rate one for each",
     "weight_grad_second_moment": "E (dL/dW)^2 per entry, one input",
 }

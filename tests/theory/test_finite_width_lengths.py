@@ -140,7 +140,11 @@ def test_sampled_weights_of_every_law(name, law, generator):
 
     Narrow where the rows depend on each other, wide else: there the mean of squares has thin tails.
     """
-    widths, x, draws = [4, 3 if law in ("orthogonal", "spherical") else 40], [1.0, -2.0, 0.0, 0.5], 40_000
+    widths, x, draws = (
+        [4, 3 if law in ("orthogonal", "spherical") else 40],
+        [1.0, -2.0, 0.0, 0.5],
+        40_000,
+    )
     theory = predict(mlp(widths=[*widths, 1], activation=name, weights=LAWS[law]), [x])
     nodes = [k for k in theory.moments if k.startswith(get(name).name)] or ["dense_1"]
     found = lengths_by_hand(widths, x, get(name), LAWS[law], draws, generator)

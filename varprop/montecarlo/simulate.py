@@ -20,6 +20,7 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
 CHUNK_BYTES = 16 * 2**20  # weights held at once by default: about what the caches hold
 
 
@@ -76,10 +77,10 @@ class Sample(Result):
             "grad_second_moment": lambda: _diagonal(record.grad_second),
             "grad_cross_moment": lambda: record.grad_second,
         }
-        if quantity == "length_fluctuation":
+        if quantity in FLUCTUATIONS:
             raise ValueError(
-                "length_fluctuation is a number of many networks, not one of each: "
-                "read it from length_fluctuation(node) or frame()"
+                f"{quantity} is a number of many networks, not one of each: "
+                f"read it from {quantity}(node) or frame()"
             )
         if quantity not in read:
             raise KeyError(f"{node} has no {quantity!r}; a sample has {', '.join(NOTATION)}")
@@ -89,12 +90,16 @@ class Sample(Result):
         """Var(x.x/n) / (E x.x/n)^2 over the networks, (points,), and its standard error."""
         return fluctuation(self.values(node, "second_moment"))
 
+    def grad_length_fluctuation(self, node: str) -> tuple[np.ndarray, np.ndarray]:
+        """Var(g.g/n) / (E g.g/n)^2 over the networks, (points,), and its standard error."""
+        return fluctuation(self.values(node, "grad_second_moment"))
+
     def quantities(self, node: str) -> tuple[str, ...]:
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
         kernel = node == self.network.output and not self.network.tied
         inner = () if kernel else ("ntk",)
-        apart = (*pairs, *weights, *inner, "length_fluctuation")
+        apart = (*pairs, *weights, *inner, *FLUCTUATIONS)
         return tuple(q for q in NOTATION if q not in apart)
 
     def _ntk(self) -> np.ndarray:
@@ -126,11 +131,12 @@ class Sample(Result):
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
                     yield Averaged(name, quantity, point, other, *numbers)
-            for point, (value, error) in enumerate(
-                zip(*self.length_fluctuation(name), strict=True)
+            for quantity, measured in (
+                ("length_fluctuation", self.length_fluctuation(name)),
+                ("grad_length_fluctuation", self.grad_length_fluctuation(name)),
             ):
-                found = float(value), float(error)
-                yield Averaged(name, "length_fluctuation", point, None, *found)
+                for point, (value, error) in enumerate(zip(*measured, strict=True)):
+                    yield Averaged(name, quantity, point, None, float(value), float(error))
 
     def __str__(self) -> str:
         return (

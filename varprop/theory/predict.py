@@ -13,7 +13,13 @@ from varprop.layers import Dense
 from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Gradients, Moments, Regime
 from varprop.network import Network, check_network
 from varprop.results import Result, Row
-from varprop.theory.finite_width import Absent, Lengths, lengths
+from varprop.theory.finite_width import (
+    Absent,
+    GradientLengths,
+    Lengths,
+    gradient_lengths,
+    lengths,
+)
 from varprop.theory.fold import backward, forward
 from varprop.theory.tangent_kernel import tangent_kernel
 
@@ -28,7 +34,7 @@ class Prediction(Result):
     Numbers for a numeric network, SymPy expressions for a symbolic one. Values of one input have
     shape (points,), those of pairs (points, points). `moments` and `gradients` are the folds of
     the rules; with `order` 1, `second_moment` and `variance` carry the 1/n term where it is known.
-    `lengths` holds what is known of the fluctuation of lengths at each node.
+    `lengths` and `gradient_lengths` hold what is known of fluctuations over networks at each node.
     """
 
     network: Network
@@ -41,6 +47,11 @@ class Prediction(Result):
     def lengths(self) -> Mapping[str, Lengths | Absent]:
         """The fluctuation of the length of each node over networks, or why it has no theory."""
         return lengths(self.network, self.moments, self.inputs)
+
+    @cached_property
+    def gradient_lengths(self) -> Mapping[str, GradientLengths | Absent]:
+        """The fluctuation of |dL/dx|^2 of each node over networks, or why it has no theory."""
+        return gradient_lengths(self.network, self.moments)
 
     @property
     def points(self) -> int:
@@ -104,8 +115,8 @@ class Prediction(Result):
 
     def _entry(self, node: str, quantity: str) -> tuple[np.ndarray, Regime]:
         _ = self.network[node]
-        if quantity == "length_fluctuation":
-            known = self.lengths[node]
+        if quantity in (tables := self._fluctuations()):
+            known = tables[quantity][node]
             if isinstance(known, Absent):
                 raise ValueError(f"{node} has no {quantity!r}. {known.reason}")
             return known.fluctuation, known.regime
@@ -116,10 +127,18 @@ class Prediction(Result):
         return entries[quantity]
 
     def _all_entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
-        entries, known = self._entries(node), self.lengths[node]
-        if isinstance(known, Lengths):
-            entries["length_fluctuation"] = (known.fluctuation, known.regime)
+        entries = self._entries(node)
+        for quantity, table in self._fluctuations().items():
+            if not isinstance(known := table[node], Absent):
+                entries[quantity] = (known.fluctuation, known.regime)
         return entries
+
+    def _fluctuations(self) -> dict[str, Mapping[str, Any]]:
+        """The tables of what is known of each, or why there is none."""
+        return {
+            "length_fluctuation": self.lengths,
+            "grad_length_fluctuation": self.gradient_lengths,
+        }
 
     def _entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
         law, gradient = self.moments[node], self.gradients[node]

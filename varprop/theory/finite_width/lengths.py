@@ -33,7 +33,7 @@ from varprop.layers import Dense, Elementwise, Input, Scale
 from varprop.moments import CORRECTED, EXACT, Moments, Regime
 from varprop.network import Network, Node
 from varprop.theory.finite_width.bend import second_moment_bend
-from varprop.theory.finite_width.rows import finite_kurtosis, rows
+from varprop.theory.finite_width.rows import Rows, finite_kurtosis, rows
 
 
 @dataclass(frozen=True)
@@ -148,19 +148,18 @@ def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
             f"lengths need fresh weights, and those of {layer.tied} are used again; "
             "measure this network with varprop.simulate instead"
         )
-    a, b, c, d = (_plain(value, law.symbolic) for value in rows(layer.weight_law))
-    if (b != 0 or d != 0) and x.fourth is None:
+    weights = Rows(*(plain(value, law.symbolic) for value in rows(layer.weight_law)))
+    if (weights.same_fourth != 0 or weights.other_fourth != 0) and x.fourth is None:
         raise ValueError(
             f"weights of kurtosis other than 3 ({layer.weights}) need E sum x^4 of the input, and "
             "only its second moments were given: give real inputs"
         )
-    square = 1 + x.fluctuation
-    per = 0 * square if x.fourth is None else x.fourth / x.channels
-    fourth, shared = a * square + b * per, c - 1 + c * x.fluctuation + d * per
+    per = 0 * x.fluctuation if x.fourth is None else x.fourth / x.channels
+    fourth, shared = weights.through(x.fluctuation, per)
     shift = x.shift
     bias = layer.bias_law
     if bias is not None and layer.bias_second != 0:
-        kurtosis = _plain(finite_kurtosis(bias, "biases"), law.symbolic)
+        kurtosis = plain(finite_kurtosis(bias, "biases"), law.symbolic)
         with np.errstate(invalid="ignore", divide="ignore"):
             w = layer.bias_second / law.diagonal
         u = 1 - w
@@ -169,7 +168,7 @@ def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
     normal = all(v is None or v.gaussian or v.variance == 0 for v in (layer.weight_law, bias))
     return Lengths(
         channels=layer.fan_out,
-        fluctuation=_fluctuation(layer.fan_out, fourth, shared),
+        fluctuation=fluctuation_of(layer.fan_out, fourth, shared),
         fourth=fourth,
         shared=shared,
         shift=shift,
@@ -183,14 +182,13 @@ def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
 def homogeneous(phi: Activation, z: Lengths, symbolic: bool) -> Lengths:
     """x = phi(z) for phi linear on both sides of zero and symmetric z."""
     assert z.slopes is not None and z.base is not None
-    slopes = [_plain(phi.expression.subs(X, sp.sympify(s)), symbolic) for s in z.slopes]
-    p2, p4 = (sum(s**k for s in slopes) / sp.Integer(2) for k in (2, 4))
-    if p2 == 0:
+    slopes = [plain(phi.expression.subs(X, sp.sympify(s)), symbolic) for s in z.slopes]
+    if slopes == [0, 0]:
         raise ValueError(f"{phi} of this value is zero in every network, so it has no length")
-    fourth = _plain(p4 / p2**2, symbolic) * z.base
+    fourth = plain(gates(*slopes), symbolic) * z.base
     return replace(
         z,
-        fluctuation=_fluctuation(z.channels, fourth, z.shared),
+        fluctuation=fluctuation_of(z.channels, fourth, z.shared),
         fourth=fourth,
         gaussian=False,
         slopes=(slopes[0], slopes[1]),
@@ -210,7 +208,7 @@ def first_order(phi: Activation, law: Moments, z: Lengths) -> Lengths:
     shared = gain**2 * z.shared
     return Lengths(
         channels=z.channels,
-        fluctuation=_fluctuation(z.channels, fourth, shared),
+        fluctuation=fluctuation_of(z.channels, fourth, shared),
         fourth=fourth,
         shared=shared,
         shift=gain * z.shift + bend * z.shared,
@@ -235,11 +233,18 @@ def _why_not(phi: Activation, z: Lengths) -> str:
     )
 
 
-def _fluctuation(channels: Any, fourth: Any, shared: Any) -> Any:
+def gates(up: Any, down: Any) -> Any:
+    """E s^4 / (E s^2)^2 for a slope s that is `up` or `down` with probability 1/2 each."""
+    p2, p4 = ((up**k + down**k) / sp.Integer(2) for k in (2, 4))
+    return p4 / p2**2
+
+
+def fluctuation_of(channels: Any, fourth: Any, shared: Any) -> Any:
+    """V = (f - 1 - t)/n + t."""
     return (fourth - 1 - shared) / channels + shared
 
 
-def _plain(value: Any, symbolic: bool) -> Any:
+def plain(value: Any, symbolic: bool) -> Any:
     """A float, unless the network is symbolic."""
     value = sp.sympify(value)
     return value if symbolic or not value.is_number else float(value)

@@ -9,6 +9,13 @@ For y = W x with rows y_i, v = Var(w), A = |x|^4 and B = sum_j x_j^4,
     Haar, N = max(rows, cols)          a = 3 r,  b = 0,  c = r,  d = 0,   r = N / (N + 2)
     rows on a sphere, n cols           a = 3 n/(n + 2),  b = 0,  c = 1,  d = 0
     m of r entries a column not zero   a = 3,  b = k - 3,  c = 1,  d = k (m - 1) / (r - 1) / 3 - 1
+
+The same numbers rule g = W' h from above: where rows keep their law when the sign of any is
+changed, E (h.W x)^4 = v^2 ((a A + b B) H + 3 (c A + d B) (G - H)), G = |h|^4, H = sum_i h_i^4, and
+E (g.x)^4 of given g is sum_j g_j^4 x_j^4 + 3 sum_(j != k) g_j^2 g_k^2 x_j^2 x_k^2. So in averages
+over j, and over k != j,
+
+    a' = 3 (c + d),  b' = a + b - 3 (c + d),  c' = c,  d' = a/3 - c.
 """
 
 from functools import lru_cache
@@ -26,6 +33,22 @@ class Rows(NamedTuple):
     same_fourth: Any
     other: Any
     other_fourth: Any
+
+    @property
+    def backward(self) -> "Rows":
+        """(a', b', c', d'), which rule g = W' h."""
+        other = 3 * (self.other + self.other_fourth)
+        return Rows(
+            other, self.same + self.same_fourth - other, self.other, self.same / 3 - self.other
+        )
+
+    def through(self, fluctuation: Any, per: Any) -> tuple[Any, Any]:
+        """E y_i^4 / (E y^2)^2 and Cov(y_i^2, y_j^2) / (E y^2)^2 of y = W x.
+
+        `fluctuation` is that of x, `per` is B / (E |x|^2)^2.
+        """
+        a, b, c, d = self
+        return a * (1 + fluctuation) + b * per, c - 1 + c * fluctuation + d * per
 
 
 @lru_cache(maxsize=1024)
