@@ -116,8 +116,8 @@ def test_the_exact_law_has_the_same_fluctuation(name):
 
 
 def test_what_has_no_theory_says_which_assumption_fails():
-    graph = Graph(3)
-    z = graph.add(Dense(3, 4, "kaiming_normal"), graph.add(Elementwise("relu"), graph.input))
+    graph = Graph(4)
+    z = graph.add(Dense(4, 4, "kaiming_normal"), graph.add(Elementwise("relu"), graph.input))
     graph.add(Elementwise("relu"), z)
     cases = [
         (mlp(4, 2, weights=Given(law=Heavy())), "weights of finite kurtosis, and Heavy"),
@@ -128,7 +128,7 @@ def test_what_has_no_theory_says_which_assumption_fails():
         (graph.network(), "relu_1: gates of relu are fair where"),
     ]
     for net, message in cases:
-        theory = predict(net, np.ones((1, net.sizes[net.input])))
+        theory = predict(net, [[1.0, -1.0, 2.0, -2.0]])
         assert QUANTITY not in theory.quantities("input")
         with pytest.raises(ValueError, match=f"input has no '{QUANTITY}'. .*{message}"):
             theory.value("input", QUANTITY)
