@@ -252,7 +252,7 @@ def length_products() -> Derivation:
                 what="E |x_l|^4/(E |x_l|^2)^2",
             ),
             Step(
-                "Rows that are points of spheres: `g.x = |g| u.x`, so `E (u.x)^4` is that of normal "
+                "Rows on spheres: `g.x = |g| u.x`, so `E (u.x)^4` is that of normal "
                 "g over `E |g|^4`",
                 sp.expand(dot),
                 sp.expand(3 * sum(i**2 for i in x) ** 2),

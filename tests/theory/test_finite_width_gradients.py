@@ -2,7 +2,6 @@
 
 import importlib
 import itertools
-
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,7 @@ from varprop.builders import mlp, residual
 from varprop.laws import Rademacher
 from varprop.layers import Dense, Elementwise, Scale
 from varprop.moments import APPROXIMATE, EXACT, WIDE
-from varprop.montecarlo import simulate
 from varprop.network import Graph
-from varprop.stats import studentized_test
 from varprop.theory import gradient_law, predict
 from varprop.theory.finite_width import Absent, GradientLengths
 
@@ -143,7 +140,7 @@ def test_what_has_no_theory_says_which_assumption_fails():
 
 
 def test_regimes_name_dead_layers_and_atoms():
-    """x = 0 with probability 2^-n above narrow ReLU layers; two-valued weights put z on its kink."""
+    """Narrow ReLU layers are zero with probability 2^-n; two-valued weights put z on its kink."""
     narrow, wide = predict(mlp(4, 3)), predict(mlp(64, 3))
     regimes = {k.name: narrow.regime(k.name, QUANTITY) for k in narrow.network}
     assert {k for k, r in regimes.items() if r == WIDE} == {
@@ -156,20 +153,6 @@ def test_regimes_name_dead_layers_and_atoms():
     atoms = predict(mlp(4, 2, weights=init.rademacher()), np.ones((1, 4)))
     assert atoms.regime("input", QUANTITY) == APPROXIMATE
     assert any("is an atom" in note for note in atoms.notes())
-
-
-@pytest.mark.statistical
-def test_samples_tell_the_measured_fluctuation(seed):
-    net = mlp(32, 2)
-    sample = simulate(net, draws=4000, seed=seed)
-    value, error = sample.grad_length_fluctuation("input")
-    assert abs(value - predict(net).value("input", QUANTITY)) < 6 * error
-    frame = sample.frame()
-    row = frame[(frame.node == "input") & (frame.quantity == QUANTITY)]
-    assert row.value.item() == pytest.approx(value[0])
-    assert row.standard_error.item() == pytest.approx(error[0])
-    with pytest.raises(ValueError, match="a number of many networks, not one of each"):
-        sample.values("input", QUANTITY)
 
 
 def test_forgotten_gates_are_found(monkeypatch):

@@ -18,7 +18,6 @@ from varprop.initializers import Initializer
 from varprop.laws import Law, Rademacher
 from varprop.layers import Dense, Elementwise, Scale
 from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Moments
-from varprop.montecarlo import simulate
 from varprop.network import Graph
 from varprop.stats import studentized_test
 from varprop.theory import predict
@@ -397,37 +396,3 @@ def test_a_forgotten_kurtosis_is_found(monkeypatch):
     with pytest.raises(AssertionError):
         test_every_network("relu", 0.0, 6)
     module.rows.cache_clear()
-
-
-@pytest.mark.statistical
-def test_samples_tell_the_measured_fluctuation(seed):
-    """In `frame`, with a standard error that is the jackknife's, and never by network."""
-    net = mlp(32, 2)
-    sample = simulate(net, draws=4000, seed=seed)
-    value, error = sample.length_fluctuation("relu_2")
-    expected = predict(net).value("relu_2", "length_fluctuation")
-    assert abs(value - expected) < 6 * error
-    s = sample.values("relu_2", "second_moment")[:, 0]
-    total, squares, n = s.sum(), (s**2).sum(), len(s)
-    means, powers = (total - s) / (n - 1), (squares - s**2) / (n - 1)
-    left_out = (powers - means**2) / means**2 * (n - 1) / (n - 2)
-    jackknife = math.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
-    assert error == pytest.approx([jackknife], rel=0.02)
-    frame = sample.frame()
-    row = frame[(frame.node == "relu_2") & (frame.quantity == "length_fluctuation")]
-    assert row.value.item() == pytest.approx(value[0])
-    assert row.standard_error.item() == pytest.approx(error[0])
-    with pytest.raises(ValueError, match="a number of many networks, not one of each"):
-        sample.values("relu_2", "length_fluctuation")
-
-
-def test_a_negative_scale_turns_the_slopes():
-    """Between two leaky layers: the pieces are -0.5 and 0.25 * 0.5, not those without the scale."""
-    graph = Graph(1)
-    x = graph.add(Dense(1, 1, init.normal()), graph.input)
-    x = graph.add(Scale(-0.5), graph.add(Elementwise("leaky_relu(0.25)"), x))
-    graph.add(Elementwise("leaky_relu(0.25)"), x)
-    theory = predict(graph.network())
-    up, down = 0.25 * 0.5, 0.25 * 0.5  # phi(-0.5 * 1), phi(0.5 * 0.25)
-    expected = 3 * 2 * (up**4 + down**4) / (up**2 + down**2) ** 2 - 1
-    assert theory.value(graph.network().output, "length_fluctuation") == pytest.approx([expected])

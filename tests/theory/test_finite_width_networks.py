@@ -1,63 +1,74 @@
-"""Exact fluctuations of every symmetric law of the table against a hundred thousand networks.
+"""Exact fluctuations of every symmetric law of the table against 120 000 explicit networks.
 
-Each test compares one mean of 120 000 independent terms with its prediction, at an error rate of
-1e-6 (Student's t with the skewness bounded by thin tails: three layers of widths 3 to 8). There are
-about 140 comparisons, so the page fails by chance once in 7000 runs.
+Widths 8, 6, 5. Each comparison has an error rate of 1e-6, and there are 328. Nodes one layer
+from the input, or from the output for gradients: two layers of such widths have tails too heavy for
+the mean of squares (skewness 40 for Laplace weights), and are enumerated elsewhere.
 """
+
+import itertools
 
 import numpy as np
 import pytest
 import torch
 
-from varprop.activations import get
 from varprop.builders import mlp
 from varprop.initializers import EXAMPLES, Initializer
-from varprop.moments import APPROXIMATE
 from varprop.stats import studentized_test
 from varprop.theory import predict
-from varprop.theory.finite_width import Absent
 
 LEVEL = 1e-6
 DRAWS = 120_000
-WIDTHS = [4, 6, 3, 8]
-X = [1.0, -2.0, 0.25, 0.6]
+WIDTHS = (8, 6, 5)
+X = [1.0, -2.0, 0.25, 0.6, 1.3, -0.7, 0.9, -1.2]  # no choice of signs sums to zero
 
 
 def symmetric(example: Initializer) -> bool:
-    """Whether the law at these widths is symmetric and random."""
-    if dict(example.arguments).get("kernel"):
+    """Whether the law is symmetric and random; that of a kernel has no place in a dense layer."""
+    if "kernel" in dict(example.arguments):
         return False
-    laws = [example.at(i, o) for i, o in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)]
+    laws = [example.at(into, out) for into, out in itertools.pairwise(WIDTHS)]
     return all(law.symmetric and law.variance != 0 for law in laws)
 
 
-def drawn(example: Initializer, name: str, generator: torch.Generator):
-    """Squares (draws,) of values and gradients by node of explicit networks, by torch's autograd."""
-    x = torch.tensor(X, dtype=torch.float64).expand(DRAWS, -1).requires_grad_()
-    nodes, h = {"input": x}, x
-    for k, (into, out) in enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True), 1):
-        how = {"generator": generator, "dtype": torch.float64}
-        w = example.at(into, out).sample((DRAWS, out, into), **how)
-        h = torch.einsum("roi,ri->ro", w, h)
-        nodes[f"dense_{k}"] = h
-        if k < len(WIDTHS) - 1:
-            h = get(name)(h) if False else torch.nn.functional.leaky_relu(h, float(name[11:-1]))
-            nodes[f"leaky_relu_{k}"] = h
-    u = torch.randint(2, h.shape, generator=generator).double() * 2 - 1
-    gradients = torch.autograd.grad((u * h).sum(), list(nodes.values()))
-    square = lambda v: v.detach().square().mean(-1).numpy()  # noqa: E731
-    found = {(k, "length_fluctuation"): square(v) for k, v in nodes.items()}
-    pairs = zip(nodes, gradients, strict=True)
-    return found | {(k, "grad_length_fluctuation"): square(g) for k, g in pairs}
+def drawn(example: Initializer, slope: float, generator: torch.Generator):
+    """Mean squares (draws,) of z, phi(z) and the gradients there, by plain products."""
+    first, second = (
+        example.at(into, out).sample(
+            (DRAWS, out, into), generator=generator, dtype=torch.float64
+        )
+        for into, out in itertools.pairwise(WIDTHS)
+    )  # fmt: skip
+    z = first @ torch.tensor(X, dtype=torch.float64)
+    gate = torch.where(z > 0, 1.0, slope)
+    u = torch.randint(2, (DRAWS, 1, WIDTHS[-1]), generator=generator).double() * 2 - 1
+    g = (u @ second)[:, 0]
+    values = {"length_fluctuation": (z, gate * z), "grad_length_fluctuation": (gate * g, g)}
+    return {
+        (k, quantity): v.square().mean(-1).numpy()
+        for quantity, pair in values.items()
+        for k, v in enumerate(pair)
+    }
 
 
 @pytest.mark.slow
 @pytest.mark.statistical
-@pytest.mark.parametrize("name", ["leaky_relu(0)", "leaky_relu(0.3)", "leaky_relu(1)"])
-@pytest.mark.parametrize("example", filter(symmetric, EXAMPLES), ids=str)
-def test_every_symmetric_law(example, name, generator):
+@pytest.mark.parametrize("name, slope", [("relu", 0.0), ("leaky_relu(0.3)", 0.3)])
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if symmetric(e)], ids=str)
+def test_every_symmetric_law(example, name, slope, generator):
+    """E (|x|^2)^2 in units of its prediction; an error of a fifth of the fluctuation is found.
+
+    Sparse rows are all zero once in 6000 draws, which the gates at z = 0 feel: below the noise.
+    """
     theory = predict(mlp(widths=WIDTHS, activation=name, weights=example), [X])
-    print(example, name)
-    for (node, quantity), s in drawn(example, name, generator).items():
-        v = theory.value(node, quantity)[0]
-        print(node, quantity, theory.regime(node, quantity), v, s.var() / s.mean() ** 2)
+    nodes = [node.name for node in theory.network][1:3]
+    for (k, quantity), square in drawn(example, slope, generator).items():
+        kind = "second_moment" if quantity == "length_fluctuation" else "grad_second_moment"
+        mean = theory.value(nodes[k], kind)[0]
+        expected = 1 + theory.value(nodes[k], quantity)[0]
+        residual = (square / mean) ** 2 / expected - 1
+        if np.ptp(residual) < 1e-9:  # orthogonal rows keep the length of the cotangent
+            assert np.abs(residual).max() < 1e-9
+            continue
+        assert studentized_test(residual, 0.0, LEVEL).p_value > LEVEL
+        wrong = residual + 0.2 * (expected - 1) / expected
+        assert studentized_test(wrong, 0.0, LEVEL).p_value <= LEVEL

@@ -41,7 +41,7 @@ class Orthogonal(Law):
 
 @dataclass(frozen=True)
 class Spherical(Law):
-    """Each row is uniform on the sphere of radius gain in `cols` dimensions n; rows are independent.
+    """Independent rows, each uniform on the sphere of radius gain in `cols` = n dimensions.
 
     E w^k = gain^k (k - 1)!! / (n (n + 2) ... (n + k - 2)), k even, and E w_i^2 w_j^2 = gain^4 /
     (n (n + 2)), i != j in a row: normal rows over their lengths, the weights g v/|v| of weight
