@@ -24,6 +24,10 @@ from varprop.theory.fold import backward, forward
 from varprop.theory.tangent_kernel import tangent_kernel
 
 _BROKEN_NOTE = "the 1/n term is above half of the leading one: too deep for this width"
+_FLUCTUATIONS = {  # each with the table, made when asked for, of what is known of it
+    "length_fluctuation": "lengths",
+    "grad_length_fluctuation": "gradient_lengths",
+}
 BROKEN = 0.5  # a 1/n term above this part of the leading one is no correction any more
 
 
@@ -115,8 +119,8 @@ class Prediction(Result):
 
     def _entry(self, node: str, quantity: str) -> tuple[np.ndarray, Regime]:
         _ = self.network[node]
-        if quantity in (tables := self._fluctuations()):
-            known = tables[quantity][node]
+        if quantity in _FLUCTUATIONS:
+            known = getattr(self, _FLUCTUATIONS[quantity])[node]
             if isinstance(known, Absent):
                 raise ValueError(f"{node} has no {quantity!r}. {known.reason}")
             return known.fluctuation, known.regime
@@ -128,17 +132,10 @@ class Prediction(Result):
 
     def _all_entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
         entries = self._entries(node)
-        for quantity, table in self._fluctuations().items():
-            if not isinstance(known := table[node], Absent):
+        for quantity, table in _FLUCTUATIONS.items():
+            if not isinstance(known := getattr(self, table)[node], Absent):
                 entries[quantity] = (known.fluctuation, known.regime)
         return entries
-
-    def _fluctuations(self) -> dict[str, Mapping[str, Any]]:
-        """The tables of what is known of each, or why there is none."""
-        return {
-            "length_fluctuation": self.lengths,
-            "grad_length_fluctuation": self.gradient_lengths,
-        }
 
     def _entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
         law, gradient = self.moments[node], self.gradients[node]
