@@ -26,6 +26,7 @@ NAMES = (
     "lognormal_lengths",
     "fluctuation_growth",
     "mean_against_median",
+    "truncation",
 )
 
 

@@ -25,7 +25,7 @@ PANELS: dict[str, dict[str, dict[str, Any]]] = {
         "He": {"weight_variance": 2.0},
     },
 }
-TITLES = {"tanh": "tanh, σ_b² = 0.1", "relu": "ReLU, σ_w² = 2 keep"}
+TITLES = {"tanh": "tanh, σ_b² = 0.1", "relu": "ReLU, σ_w² = 2 × keep probability"}
 
 
 def parameters(full: bool) -> dict[str, Any]:
@@ -119,14 +119,14 @@ def draw(results: Results) -> Figure:
             label = f"{series} ({doubted})" if doubted else series
             curve, points = results.arrays["maps"][row], results.arrays["points"][row]
             place.plot(results.arrays["c"], curve, color=color, linestyle=look["linestyle"],
-                       label=label)  # fmt: skip
+                       label=style.typeset(label))  # fmt: skip
             place.plot(about["shown"], points, look["marker"], color=color, markerfacecolor="white")
             star = field_of(panel, series).correlation_fixed_point
             place.plot(star, star, "o", color=color, markersize=4.5, zorder=3)
             row += 1
-        place.set(xlabel="c", aspect="equal")
+        place.set(xlabel="c of two inputs in a layer", aspect="equal")
         place.legend(loc="upper left")
         style.letter(place, TITLES[panel])
         style.doubt(place, results.doubted(panel))
-    axes[0].set_ylabel("c of the next layer")
+    axes[0].set_ylabel("c in the next layer")
     return figure

@@ -126,7 +126,7 @@ def draw(results: Results) -> Figure:
         *arrays["closed"].T, color=looks[3]["color"], marker="^", linestyle="none", markersize=5,
         label="basis, simplex, Paley",
     )  # fmt: skip
-    for factor, text in ((2.0, "2 √(ln N/m)"), (np.sqrt(2), "√(2 ln N/m)")):
+    for factor, text in ((2.0, "2 √(ln(N)/m)"), (np.sqrt(2), "√(2 ln(N)/m)")):
         axes.plot(grid, factor * np.sqrt(np.log(grid) / m), color=style.PALE, linestyle=":")
         end = factor * np.sqrt(np.log(grid[-1]) / m)
         axes.annotate(text, (grid[-1], end), (2, 0), textcoords="offset points", va="center",

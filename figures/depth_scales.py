@@ -97,12 +97,15 @@ def draw(results: Results) -> Figure:
     figure = style.page(results, 2.7, note=note)
     left, right = figure.subplots(1, 2)
     names = ("variance ξ_q", "correlation ξ_c", "gradients ξ_∇")
-    for k, name in enumerate(names):
+    for k, name in enumerate(map(style.typeset, names)):
         look = style.SERIES[k + 1]
         left.plot(results.arrays["weights"], results.arrays["scales"][:, k], label=name,
                   color=look["color"], linestyle=look["linestyle"])  # fmt: skip
     left.axvline(weight_of("edge of chaos"), color=style.INK, linewidth=0.6)
-    left.set(yscale="log", xlabel="weight variance σ_w²", ylabel="layers", ylim=(0.3, 300))
+    left.annotate("edge of chaos", (weight_of("edge of chaos"), 0.4), (3, 0),
+                  textcoords="offset points", fontsize=style.SMALL)  # fmt: skip
+    left.set(yscale="log", ylabel="depth scale (layers)", ylim=(0.3, 300))
+    left.set_xlabel(style.typeset("weight variance σ_w²"))
     left.legend(loc="upper right")
     style.letter(left, "depth scales")
     for k, series in enumerate(SERIES):
@@ -113,9 +116,9 @@ def draw(results: Results) -> Figure:
         right.plot(1 + np.arange(len(line)), line, color=color, linestyle=look["linestyle"])
         label = f"{series}, σ_w² = {weight_of(series):.3g}" + (f" ({doubted})" if doubted else "")
         right.plot(results.arrays["shown"], results.arrays["points"][k], look["marker"],
-                   color=color, markerfacecolor="white", label=label)  # fmt: skip
+                   color=color, markerfacecolor="white", label=style.typeset(label))  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="layer", ylabel="1 − c")
-    right.set_xticks(results.arrays["shown"])
+    right.set_xticks([1, *results.arrays["shown"]])
     right.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     right.xaxis.set_minor_formatter(NullFormatter())
     right.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 import varprop as vp
 from figures import style
@@ -103,6 +104,7 @@ def draw(results: Results) -> Figure:
         value, error = arrays["points"][k]
         axes.errorbar(layers, value, 1.96 * error, linestyle="none", color=color,
                       marker=look["marker"], markerfacecolor="white", elinewidth=0.8)  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layer")
     axes.set_ylabel("relative variance of |x|²/n")
     axes.legend(loc="upper left")

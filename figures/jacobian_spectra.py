@@ -139,5 +139,7 @@ def _panel(panel: Axes, arrays: Mapping[str, np.ndarray]) -> None:
     panel.set(xlim=(-0.02 * edges[-1], edges[-1]), ylim=(0, top))
     for place, mass, measured in arrays["atoms"].reshape(-1, 3):
         panel.plot([place, place], [0, 0.9 * top], color=line, linewidth=2.2, solid_capstyle="butt")
-        text = f" {100 * mass:.0f} % (measured {100 * measured:.0f} %)"
-        panel.text(place, 0.88 * top, text, fontsize=style.SMALL, va="top")
+        text = f"at {place:g}: {100 * mass:.0f} % (measured {100 * measured:.0f} %)"
+        side, toward = ("left", 0.08) if place < edges[-1] / 2 else ("right", -0.03)
+        panel.text(place + toward * edges[-1], 0.88 * top, text, fontsize=style.SMALL, va="top",
+                   ha=side)  # fmt: skip

@@ -78,7 +78,7 @@ def draw(results: Results) -> Figure:
     note = (
         "log(|x_L|²/n) over ReLU networks with He weights, L/n = "
         f"{about['ratio']}. Bars: networks with real weights; line: exact law; dashed: log-normal "
-        "limit. Ticks at the bottom: median (left) and mean (right) of |x_L|²/n, open marks drawn."
+        "limit. Ticks at the bottom: median and mean of |x_L|²/n; open marks: those measured."
     )
     figure = style.page(results, 2.3, note=note)
     panels = np.atleast_1d(figure.subplots(1, len(about["widths"])))
@@ -92,10 +92,13 @@ def draw(results: Results) -> Figure:
             linestyle=limit["linestyle"], label="log-normal limit",
         )  # fmt: skip
         median, mean, seen_median, seen_mean = arrays["marks"][k]
-        axes.plot([median, mean], [0, 0], "|", color=style.INK, markersize=9, clip_on=False)
+        tick = 0.1 * float(np.max(arrays["exact"][k]))
+        axes.vlines([median, mean], 0, tick, color=style.INK, linewidth=1.0)
+        for name, place, side in (("median ", median, "right"), (" mean", mean, "left")):
+            axes.text(place, tick, name, fontsize=style.SMALL, ha=side, va="top")
         axes.plot([seen_median, seen_mean], [0, 0], "o", color=style.INK, markerfacecolor="white",
                   clip_on=False)  # fmt: skip
-        axes.set_xlabel("log |x_L|²/n")
+        axes.set_xlabel(style.typeset("log(|x_L|²/n)"))
         style.letter(axes, f"n = {width}, L = {width * about['ratio']}")
         style.doubt(axes, results.doubted(str(width)))
     panels[0].set_ylabel("density over networks")

@@ -63,7 +63,7 @@ def draw(results: Results) -> Figure:
     note = (
         f"|x|²/n of ReLU networks of width {about['width']}. Lines: exact mean and median over "
         f"networks; points: {about['draws']} networks with real weights. Where the mean rests on "
-        "rare networks, the average of those drawn scatters below it."
+        "rare networks, the average of those drawn is off: in most samples below it."
     )
     figure = style.page(results, 2.4, note=note)
     layers = np.arange(1, about["depth"] + 1)

@@ -116,16 +116,18 @@ def draw(results: Results) -> Figure:
         place.patch.set(hatch="////", edgecolor=style.PALE, linewidth=0)
         place.plot(*arrays[f"{panel} line"], color=style.INK, linewidth=0.8)
         weight, bias, _, measured = arrays[f"{panel} marks"].T
+        place.scatter(weight, bias, 46, "white", zorder=3)  # a rim that shows on the darkest blue
         place.scatter(weight, bias, 26, np.log10(measured), edgecolors=style.INK, linewidths=0.8,
                       zorder=3, **look)  # fmt: skip
         style.letter(place, TITLES[panel])
         style.doubt(place, results.doubted(panel))
     for place in axes[1]:
-        place.set_xlabel("weight variance σ_w²")
+        place.set_xlabel(style.typeset("weight variance σ_w²"))
     for place in axes[:, 0]:
-        place.set_ylabel("bias variance σ_b²")
+        place.set_ylabel(style.typeset("bias variance σ_b²"))
     assert mesh is not None
-    bar = figure.colorbar(mesh, ax=axes, extend="both", label="log₁₀ χ⊥", shrink=0.8)
+    label = style.typeset("log₁₀ χ⊥")
+    bar = figure.colorbar(mesh, ax=axes, extend="both", label=label, shrink=0.8)
     bar.outline.set_linewidth(0.6)  # type: ignore[operator]
     divergent = Patch(facecolor="#EEEEEE", edgecolor=style.PALE, hatch="////", label="divergent")
     axes[1, 0].legend(

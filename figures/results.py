@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -98,10 +98,21 @@ class Results:
         }
 
 
+class Drawn(Protocol):
+    """What a sample tells of how it was drawn."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+
+
 def provenance(
     parameters: Mapping[str, Any],
     seed: int,
-    samples: Iterable[vp.Sample],
+    samples: Iterable[Drawn],
     networks: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """How results were made: from which parameters, on what, by which versions."""

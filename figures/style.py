@@ -52,6 +52,16 @@ RC: dict[str, Any] = {
     "svg.hashsalt": "varprop",
 }
 
+SYMBOLS = {
+    "σ_w²": r"\sigma_w^2",
+    "σ_b²": r"\sigma_b^2",
+    "ξ_q": r"\xi_q",
+    "ξ_c": r"\xi_c",
+    "ξ_∇": r"\xi_\nabla",
+    "χ⊥": r"\chi_\perp",
+    "|x_L|²": r"|x_L|^2",
+}
+
 # No dates and no version of the drawing library: the same results give the same bytes.
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
@@ -122,6 +132,13 @@ def doubt(axes: Axes, verdict: str, where: tuple[float, float] = (0.5, 0.5)) -> 
     )  # fmt: skip
 
 
+def typeset(text: str) -> str:
+    """Symbols with indices set as mathematics, for labels; captions keep them in plain text."""
+    for plain, tex in SYMBOLS.items():
+        text = text.replace(plain, f"${tex}$")
+    return text
+
+
 def letter(axes: Axes, text: str) -> None:
     """A title at the left of the panel."""
-    axes.set_title(text, loc="left", pad=3)
+    axes.set_title(typeset(text), loc="left", pad=3)

@@ -4,7 +4,7 @@ from varprop.laws.base import Law, Scalar, exact
 from varprop.laws.iid import Constant, Laplace, Normal, Rademacher, Uniform
 from varprop.laws.inverse import relative_scale, truncated_std
 from varprop.laws.numeric import TruncatedMoments, truncated_normal
-from varprop.laws.pitfalls import Finding, TruncationReport, truncation_report
+from varprop.laws.pitfalls import Finding, TruncationReport, clipped_moment, truncation_report
 from varprop.laws.structured import Dirac, Eye, Orthogonal, Sparse, Spherical
 from varprop.laws.truncated import TruncatedNormal
 
@@ -25,6 +25,7 @@ __all__ = [
     "TruncatedNormal",
     "TruncationReport",
     "Uniform",
+    "clipped_moment",
     "exact",
     "relative_scale",
     "truncated_normal",

@@ -154,16 +154,28 @@ def _density(law: TruncatedMoments, w: float) -> float:
     return float(np.exp(-(t**2) / 2 - law.log_mass) / (np.sqrt(2 * np.pi) * scale))
 
 
-def _clipped_std(law: TruncatedMoments) -> float:
-    """The std of N(loc, scale^2) clamped to the bounds: three parts, each by its mass."""
+def clipped_moment(law: TruncatedMoments, k: int) -> float:
+    """E min(max(w, low), high)^k for w ~ N(loc, scale^2), clamped in place of truncated.
+
+    Three parts, each by its mass: the truncated law between the bounds, and the bounds themselves.
+    Raises ValueError for more than one law and for k beyond 64.
+    """
+    if law.loc.ndim:
+        raise ValueError(
+            f"clipped_moment takes one law, got {law.loc.size} of shape {law.loc.shape}: "
+            "call it for each"
+        )
     loc, scale = float(law.loc), float(law.scale)
-    parts = [(float(np.exp(law.log_mass)), float(law.mean), float(law.moment(2)))]
+    total = float(np.exp(law.log_mass) * law.moment(k))
     for bound, low, high in ((law.low, -np.inf, law.low), (law.high, law.high, np.inf)):
         if np.isfinite(bound):
             mass = float(np.exp(truncated_normal(loc, scale, low, high).log_mass))
-            parts.append((mass, float(bound), float(bound) ** 2))
-    mean = sum(mass * first for mass, first, _ in parts)
-    return float(np.sqrt(sum(mass * second for mass, _, second in parts) - mean**2))
+            total += mass * float(bound) ** k
+    return total
+
+
+def _clipped_std(law: TruncatedMoments) -> float:
+    return float(np.sqrt(clipped_moment(law, 2) - clipped_moment(law, 1) ** 2))
 
 
 def _values(weights: Any) -> tuple[np.ndarray, float]:
