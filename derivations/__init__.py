@@ -33,7 +33,8 @@ _THEMES = {
     "truncation_pitfalls": ("truncated-inverse", "truncation-pitfalls"),
     "symmetry": ("equal-neurons",),
     "gaussian_calculus": ("price-theorem",),
-    "kernels": ("relu-kernel", "leaky-kernel", "erf-kernel", "gelu-kernel", "sin-kernel"),
+    "kinked_kernels": ("relu-kernel", "leaky-kernel"),
+    "smooth_kernels": ("erf-kernel", "gelu-kernel", "sin-kernel"),
     "spectra": (
         "jacobian-variance",
         "fuss-catalan",

@@ -6,17 +6,17 @@ import sympy as sp
 
 from derivations.derivation import Derivation, Step, row
 from derivations.expectations import gaussian_integral
-from derivations.kernels import (
+from derivations.kernel_steps import (
     ASSUMPTIONS,
     ROOT,
-    _closing,
-    _kernel,
-    _tilted,
-    _tilting,
     c,
+    closing,
+    kernel_of,
     q,
     q1,
     q2,
+    tilted_law,
+    tilting,
 )
 from varprop.activations import X, get
 
@@ -35,7 +35,7 @@ def polynomial_kernels() -> Derivation:
         series = sum(
             covariance**n / sp.factorial(n) * means[0][n] * means[1][n] for n in range(k + 1)
         )
-        taylor.append((_kernel(phi), series))
+        taylor.append((kernel_of(phi), series))
     return Derivation(
         "polynomial-kernels",
         "Kernels of polynomials",
@@ -50,7 +50,7 @@ def polynomial_kernels() -> Derivation:
             ),
             Step(
                 "Isserlis' theorem says the same of z^2 and z^3",
-                row(_kernel(square), _kernel(cube)),
+                row(kernel_of(square), kernel_of(cube)),
                 row(q1 * q2 + 2 * covariance**2, 9 * q1 * q2 * covariance + 6 * covariance**3),
                 what="E phi(z) phi(z')",
             ),
@@ -60,7 +60,7 @@ def polynomial_kernels() -> Derivation:
                 row(*(sp.factorial(k) * c**k for k in range(6))),
                 what="E He_k(z) He_k(z')",
             ),
-            *_closing(cube),
+            *closing(cube),
         ),
         "Isserlis (1918); Price (1958)",
     )
@@ -69,7 +69,7 @@ def polynomial_kernels() -> Derivation:
 def exponential_kernels() -> Derivation:
     exp, bump = get("exp"), get("gaussian")
     v = sp.Symbol("v", positive=True)
-    determinant = _tilted(1)[0]
+    determinant = tilted_law(1)[0]
     return Derivation(
         "exponential-kernels",
         "Kernels of e^z and of e^(-z^2/2)",
@@ -84,15 +84,15 @@ def exponential_kernels() -> Derivation:
             Step(
                 "z + z' has variance `q_1 + q_2 + 2 C`: varprop's kernel of e^z",
                 sp.exp((q1 + q2 + 2 * c * ROOT) / 2),
-                _kernel(exp),
+                kernel_of(exp),
                 what="E e^z e^z'",
             ),
-            *_closing(exp),
-            *_tilting(1),
+            *closing(exp),
+            *tilting(1),
             Step(
                 "varprop's kernel of e^(-z^2/2)",
                 1 / sp.sqrt(determinant),
-                _kernel(bump),
+                kernel_of(bump),
                 what="E phi(z) phi(z')",
             ),
             Step(
@@ -104,7 +104,7 @@ def exponential_kernels() -> Derivation:
                 row(bump.mean(q), bump.fourth_moment(q)),
                 what="(E phi, E phi^4)",
             ),
-            *_closing(bump),
+            *closing(bump),
         ),
         "the characteristic function of a Gaussian; tilting",
     )
@@ -133,7 +133,7 @@ def wave_kernels() -> Derivation:
             Step(
                 "Product formula, with z - z' and z + z' of variances `q_1 + q_2 -+ 2 C`",
                 (mean(minus) + mean(plus)) / 2,
-                _kernel(cos),
+                kernel_of(cos),
                 what="E cos(z) cos(z')",
             ),
             Step(
@@ -142,7 +142,7 @@ def wave_kernels() -> Derivation:
                 cos.fourth_moment(q),
                 what="E cos(z)^4",
             ),
-            *_closing(cos),
+            *closing(cos),
             Step(
                 "omega z is Gaussian of variance `omega^2 q`: the kernel of the sine there",
                 row(siren.kernel(q1, q2, c), siren.fourth_moment(q), siren.derivative_mean(q)),
@@ -153,7 +153,7 @@ def wave_kernels() -> Derivation:
                 ),
                 what="(K, E phi^4, E phi')",
             ),
-            *_closing(siren),
+            *closing(siren),
         ),
         "the characteristic function of a Gaussian; SIREN: Sitzmann et al. (2020)",
     )
@@ -161,7 +161,7 @@ def wave_kernels() -> Derivation:
 
 def normal_cdf_kernel() -> Derivation:
     phi = get("normal_cdf")
-    kernel, determinant = _kernel(phi), _tilted(1)[0]
+    kernel, determinant = kernel_of(phi), tilted_law(1)[0]
     slope = 1 / (2 * sp.pi * sp.sqrt(determinant))
     density = sp.exp(-(X**2) / 2) / sp.sqrt(2 * sp.pi)
     return Derivation(
@@ -182,14 +182,14 @@ def normal_cdf_kernel() -> Derivation:
                 sp.Rational(1, 4),
                 what="K(0)",
             ),
-            *_tilting(1),
+            *tilting(1),
             Step(
                 "Price's theorem: varprop's kernel has the slope `E exp(-(z^2 + z'^2)/2)/(2 pi)`",
                 sp.diff(kernel, c),
                 ROOT * slope,
                 what="dK/dc",
             ),
-            *_closing(phi, slope),
+            *closing(phi, slope),
             Step(
                 "Mean slope, by integration",
                 gaussian_integral(density, X, q),
