@@ -197,7 +197,7 @@ def _ratios(axes: Axes, results: Results) -> None:
         axes.plot(GRID["asked"], theory, color=color, linestyle=look["linestyle"], label=series)
         _points(axes, wanted, results.arrays[f"{series} 2"] / wanted, color, look)
         if series == ASKED[1]:
-            axes.annotate(percent(theory[0] - 1), (GRID["asked"][0], theory[0]), (0, 3),
+            axes.annotate(percent(theory[0] - 1), (0.11, theory[0]), (0, 3), ha="center",
                           textcoords="offset points", fontsize=style.SMALL)  # fmt: skip
     uniform = 2 * BOUND / np.sqrt(12) / GRID["asked"]
     axes.plot(GRID["asked"], uniform, color=style.PALE, linestyle=":", zorder=0)
@@ -222,7 +222,7 @@ def _laws(axes: Axes, results: Results) -> None:
         _points(axes, cuts, results.arrays[f"{series} 2"], color, look)
         _points(axes, cuts, results.arrays[f"{series} 4"], color, look)
     axes.text(4.0, 2.8, "kurtosis", ha="right", va="top")
-    axes.text(4.0, 0.8, "standard deviation", ha="right", va="top")
+    axes.text(4.0, 0.62, "standard deviation", ha="right", va="top")
     at = truncated(1.0, 2.0)
     for value, reach in ((at.moment(2) ** 0.5, (2, -9)), (at.kurtosis, (4, -9))):
         axes.annotate(f"{value:.4f}", (2.0, value), reach, textcoords="offset points",
