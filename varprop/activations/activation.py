@@ -269,8 +269,9 @@ class Activation:
         if gaussian.is_symbolic(q1, q2, gap):
             average = (self.second_moment(q1) + self.second_moment(q2)) / 2
             return average - self.kernel(q1, q2, gap=gap)
-        q1, q2, gap = np.broadcast_arrays(q1, q2, gap)
-        missing, formula = deficit(q1, q2, gap), self.kernel_formula("derivative_kernel")
+        q1, q2 = variance_of(q1), variance_of(q2)
+        q1, q2, missing = np.broadcast_arrays(q1, q2, deficit(q1, q2, gap))
+        formula = self.kernel_formula("derivative_kernel")
         if formula is None or self.jumps:  # a point mass makes the path too steep
             return self._gap(q1, q2, missing)
         angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))

@@ -1,6 +1,7 @@
 """Two variances and their closeness, in every parametrisation that a kernel formula may use."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -8,12 +9,24 @@ import sympy as sp
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
 
 
+ROUNDING = 1e-9  # of q1 + q2: what a gap may lie outside its range
+
+
 def variance_of(q: Number) -> np.ndarray:
-    """Variances as floats; raises ValueError for a negative one."""
-    q = np.asarray(q, float)[()]
-    if (q < 0).any():
-        raise ValueError(f"a variance q must be at least 0, got {np.min(q)}")
-    return q
+    """Variances as floats; raises ValueError for one that is negative or no finite number."""
+    value = _floats(q)
+    if not np.all((value >= 0) & np.isfinite(value)):
+        raise ValueError(
+            f"a variance q must be a finite number, at least 0; got {q!r}; give floats, or a SymPy "
+            "expression for a formula"
+        )
+    return value
+
+
+def _floats(number: Any) -> np.ndarray:
+    """Numbers as floats; nan for what is no real number."""
+    array = np.asarray(number)
+    return np.asarray(array, float)[()] if array.dtype.kind in "fiuO" else np.array(np.nan)
 
 
 def ray_gap(q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
@@ -22,20 +35,36 @@ def ray_gap(q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
     return ((q1 - q2) / np.where(total > 0, total, 1.0)) ** 2 / 2
 
 
-def deficit(q1: np.ndarray, q2: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """1 - c from the gap: gap = ray gap + sqrt(q1 q2) (1 - c)."""
-    scale = np.sqrt(q1 * q2)
-    missing = np.asarray(gap) - ray_gap(q1, q2)
+def deficit(q1: np.ndarray, q2: np.ndarray, gap: Number) -> np.ndarray:
+    """1 - c from the gap: gap = ray gap + sqrt(q1 q2) (1 - c).
+
+    Raises ValueError for a gap that no correlation has, by more than ROUNDING.
+    """
+    scale, least, value = np.sqrt(q1 * q2), ray_gap(q1, q2), _floats(gap)
+    missing = value - least
+    slack = ROUNDING * (q1 + q2) + np.finfo(float).tiny
+    most = 2 * np.sqrt(q1) * np.sqrt(q2)
+    if not np.all((missing >= -slack) & (missing <= most + slack)):
+        raise ValueError(
+            "a gap E(z - z')^2 / 2 lies between (sqrt(q1) - sqrt(q2))^2 / 2, at c = 1, and "
+            f"(sqrt(q1) + sqrt(q2))^2 / 2, at c = -1; got gap = {gap!r} for q1 = {q1!r}, "
+            f"q2 = {q2!r}; give (q1 + q2) / 2 - E z z'"
+        )
     return np.minimum(np.maximum(missing / np.where(scale > 0, scale, 1.0), 0.0), 2.0)
 
 
 def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     """Values of the kernel symbols, and of the deficit 1 - c."""
     q1, q2 = variance_of(q1), variance_of(q2)
-    if c is not None and np.any(np.abs(c) > 1):
-        raise ValueError(f"a correlation lies in [-1, 1]; got {np.max(np.abs(c))}")
-    missing = 1.0 - np.asarray(c, float) if gap is None else deficit(q1, q2, gap)
-    return at_deficit(q1, q2, missing)
+    if c is None:
+        return at_deficit(q1, q2, deficit(q1, q2, gap))
+    cosine = _floats(c)
+    if not np.all(np.abs(cosine) <= 1):
+        raise ValueError(
+            f"a correlation c must be a number in [-1, 1]; got {c!r}; divide the covariance by "
+            "sqrt(q1 q2), or give the gap"
+        )
+    return at_deficit(q1, q2, 1.0 - cosine)
 
 
 def at_deficit(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> dict:
