@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from varprop import gaussian
-from varprop.activations import ACTIVATIONS, Q1, Q2, SINE, THETA, Activation, C, get
+from varprop.activations import ACTIVATIONS, Q1, Q2, SINE, THETA, Activation, C, gaps, get
 from varprop.activations.pairs import deficit, ray_gap
 
 CLOSED = {k: get(k) for k in ACTIVATIONS if "kernel" in get(k).formulas and k != "siren"}
@@ -85,11 +85,11 @@ def test_one_panel_is_not_enough(monkeypatch):
     """A planted fault: without the shrinking panels the erf gap at large q is wrong."""
     phi = get("erf")
 
-    def one_panel(self, q1, q2, theta):
+    def one_panel(q1, q2, theta, finest):
         node, weight = gaussian.legendre_unit(24)
         return theta[..., None] * node, theta[..., None] * weight
 
-    monkeypatch.setattr(Activation, "_path", one_panel)
+    monkeypatch.setattr(gaps, "path", one_panel)
     assert phi.gap(1e3, 1e3, 1e3) != pytest.approx(exact_gap(phi, 1e3, 1e3, 1e3), rel=1e-9)
 
 

@@ -8,8 +8,9 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+import torch
 
-from varprop.activations import ACTIVATIONS, C, Q, X, get
+from varprop.activations import ACTIVATIONS, C, Q, X, custom, get
 from varprop.activations.pieces import steps
 
 MOMENTS = ["mean", "second_moment", "fourth_moment", "derivative_second_moment"]
@@ -67,6 +68,36 @@ def test_the_slope_of_the_second_moment_has_no_derivative_in_its_reference(phi, 
     truth = exact_mean(phi, phi.expression**2 * (X**2 / q - 1) / (2 * q), q)
     assert phi.second_moment_slope(q) == pytest.approx(truth, rel=1e-11, abs=1e-13)
     assert plain(phi).second_moment_slope(q) == pytest.approx(truth, rel=1e-11, abs=1e-13)
+
+
+def test_the_slope_at_variance_zero_is_the_limit(phi, plain):
+    """Against E phi^2 (Z^2 - 1) / (2 q) at small q, without derivatives: errors of O(sqrt(q))."""
+    q = 1e-10 * phi.scale**2
+    node, weight = np.polynomial.legendre.leggauss(400)
+    z = np.concatenate([9 * (node - 1) / 2, 9 * (node + 1) / 2])
+    density = np.tile(4.5 * weight, 2) * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    centred = phi(math.sqrt(q) * z) ** 2 - phi(0.0) ** 2 * (not phi.jumps)
+    truth = np.sum(density * centred * (z**2 - 1)) / (2 * q)
+    scale = 1 + abs(phi.slope(phi.scale / 3)) ** 2
+    for found in (phi.second_moment_slope(0.0), plain(phi).second_moment_slope(0.0)):
+        assert found == pytest.approx(truth, rel=1e-3, abs=1e-3 * scale)
+    both = phi.second_moment_slope(np.array([0.0, q]))
+    assert both.tolist() == [phi.second_moment_slope(0.0), phi.second_moment_slope(q)]
+
+
+def test_the_slope_at_variance_zero_by_hand():
+    """phi'(0)^2 + phi(0) phi''(0) where phi is smooth; relu: E phi^2 = q / 2."""
+    assert get("tanh").second_moment_slope(0.0) == pytest.approx(1.0)
+    assert get("relu").second_moment_slope(0.0) == pytest.approx(0.5)
+    assert get("exp").second_moment_slope(0.0) == pytest.approx(2.0)
+    smooth = custom("torch", torch_function=lambda z: torch.exp(z) + torch.sin(z))
+    assert smooth.second_moment_slope(0.0) == pytest.approx(5.0)
+    bent = custom("bent", torch_function=lambda z: torch.where(z > 0, 3 * z, z), kinks=(0.0,))
+    assert bent.second_moment_slope(0.0) == pytest.approx(5.0)
+    raised = custom("raised relu", 1 + sp.Max(X, 0))
+    message = "of raised relu is infinite at q = 0: .* slopes 0 and 2 at .* of 0; take q > 0"
+    with pytest.raises(ValueError, match=message):
+        raised.second_moment_slope(0.0)
 
 
 def test_curvature(phi, plain, exact_mean, integrands):

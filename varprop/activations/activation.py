@@ -21,8 +21,7 @@ import numpy as np
 import sympy as sp
 
 from varprop import gaussian
-from varprop.activations import conditioning, point_masses, quadrature
-from varprop.activations.closed_forms import coincident, from_pieces, slope_of
+from varprop.activations import closed_forms, conditioning, gaps, origin, point_masses, quadrature
 from varprop.activations.opaque import is_opaque
 from varprop.activations.pairs import (
     deficit,
@@ -35,12 +34,6 @@ from varprop.activations.pairs import (
 from varprop.activations.pieces import derivative, exact, find_jumps, find_kinks, real_roots, steps
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
 
-KERNELS = ("kernel", "derivative_kernel")
-AT_ONE = {"second_moment": "kernel", "derivative_second_moment": "derivative_kernel"}
-SLOPES = {
-    "second_moment_slope": ("second_moment",),
-    "curvature": ("second_moment", "derivative_second_moment"),
-}
 SYMBOLS = (Q1, Q2, C, THETA, SINE)
 
 
@@ -141,10 +134,22 @@ class Activation:
         return self._moment("derivative_mean", self.derivative, q, added=added)
 
     def second_moment_slope(self, q: Number) -> Number:
-        """d E phi(z)^2 / dq = E phi'(z)^2 + E phi(z) phi''(z) = E z phi(z) phi'(z) / q, q > 0."""
+        """d E phi(z)^2 / dq = E phi'(z)^2 + E phi(z) phi''(z) = E z phi(z) phi'(z) / q.
+
+        At q = 0 the limit from above; raises ValueError where it is infinite.
+        """
         integrand = X * self.expression * self.derivative
         added = point_masses.square_slope(self.expression, self.kinks, self._masses)
-        return self._moment("second_moment_slope", integrand, q, Q, added)
+
+        def positive(q: Number) -> Number:
+            return self._moment("second_moment_slope", integrand, q, Q, added)
+
+        if gaussian.is_symbolic(q) or np.all(variance_of(q)):
+            return positive(q)
+        q = np.asarray(q, float)
+        value = np.full(q.shape, origin.square_slope(str(self), self.expression, self.kinks))
+        value[q > 0] = positive(q[q > 0])
+        return value[()]
 
     def curvature(self, q: Number) -> Number:
         """E phi(z) phi''(z), q > 0, with the jumps of phi' at kinks counted in phi''.
@@ -167,15 +172,7 @@ class Activation:
         From the table, from the kernel at z = z', or from the pieces of a piecewise
         polynomial-exponential phi.
         """
-        if name in self.formulas:
-            return self.formulas[name]
-        if name in KERNELS:
-            return self.kernel_formula(name)
-        if name in SLOPES:
-            return slope_of(*(self.formula(other) for other in SLOPES[name]))
-        if name in AT_ONE and (kernel := self._typed_kernel(AT_ONE[name])) is not None:
-            return coincident(kernel)
-        return from_pieces(self.expression, self.kinks, name)
+        return closed_forms.find(self.formulas, self.expression, self.kinks, name)
 
     @property
     def jumps(self) -> tuple[float, ...]:
@@ -238,17 +235,7 @@ class Activation:
 
     def kernel_formula(self, name: str) -> sp.Expr | None:
         """The closed form of `kernel` or `derivative_kernel`."""
-        typed = self._typed_kernel(name)
-        return from_pieces(self.expression, self.kinks, name) if typed is None else typed
-
-    def _typed_kernel(self, name: str) -> sp.Expr | None:
-        """The closed form in the table; by Price's theorem, d/dC of the kernel there."""
-        if name in self.formulas:
-            return self.formulas[name]
-        kernel = self.formulas.get("kernel")
-        if name == "derivative_kernel" and kernel is not None and not kernel.has(THETA, SINE):
-            return sp.diff(kernel, C)
-        return None
+        return closed_forms.find(self.formulas, self.expression, self.kinks, name)
 
     def kernel(self, q1: Number, q2: Number, c: Number = None, *, gap: Number = None) -> Number:
         """E phi(z) phi(z') at correlation `c`, or at `gap` = E(z - z')^2 / 2 when c is near 1."""
@@ -274,39 +261,13 @@ class Activation:
         formula = self.kernel_formula("derivative_kernel")
         if formula is None or self.jumps:  # a point mass makes the path too steep
             return self._gap(q1, q2, missing)
-        angle, weight = self._path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)))
-        sine, scale = np.sin(angle), np.sqrt(q1 * q2)
-        at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
-        at[C] = scale[..., None] * np.cos(angle)
-        slope, sound = conditioning.evaluate(self.stable.get("derivative_kernel", formula), at)
-        lost = ~np.all(sound | (weight == 0), -1)
-        slope = np.where(sound, slope, 0.0)
-        total = np.asarray(self._ray(q1, q2) + scale * np.sum(sine * slope * weight, -1))
+        formula = self.stable.get("derivative_kernel", formula)
+        finest = None if self.homogeneous else self._finest
+        added, lost = gaps.beyond_ray(formula, q1, q2, missing, finest)
+        total = np.asarray(self._ray(q1, q2) + added)
         if np.any(lost):
             total[lost] = self._gap(q1[lost], q2[lost], missing[lost])
         return total[()]
-
-    def _path(
-        self, q1: np.ndarray, q2: np.ndarray, theta: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Nodes and weights on [0, theta], C = sqrt(q1 q2) cos(angle).
-
-        The angle takes the roots at c = 1 and -1 away; a kernel of scale 1 varies within about
-        1 / sqrt(1 + q) of both ends, so panels shrink by 4 down to there.
-        """
-        if self.homogeneous:  # linear in the angle
-            node, weight = gaussian.legendre_unit(12)
-            return theta[..., None] * node, theta[..., None] * weight
-        largest = np.max(np.maximum(q1, q2), initial=0.0) / self._finest**2
-        levels = int(np.ceil(np.log(1 + largest) / np.log(16)))
-        marks = np.pi / 2 * 4.0 ** -np.arange(levels, -1, -1.0)
-        marks = np.concatenate([[0.0], marks, np.pi - marks[-2::-1], [np.pi]])
-        edges = np.minimum(marks, theta[..., None])
-        node, weight = gaussian.legendre_unit(16)
-        width = np.diff(edges)[..., None]
-        shape = (*theta.shape, -1)
-        angle = edges[..., :-1, None] + width * node
-        return angle.reshape(shape), (width * weight).reshape(shape)
 
     def _ray(self, q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
         """The gap at c = 1: E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2."""

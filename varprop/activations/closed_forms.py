@@ -1,5 +1,6 @@
-"""Closed forms that follow from others: from the pieces of phi, from a kernel, by d/dq."""
+"""Closed forms: those of the table, and those that follow from a kernel, the pieces, by d/dq."""
 
+from collections.abc import Mapping
 from functools import cache
 
 import sympy as sp
@@ -7,6 +8,43 @@ import sympy as sp
 from varprop.activations import piecewise
 from varprop.activations.pieces import derivative
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Q
+
+KERNELS = ("kernel", "derivative_kernel")
+AT_ONE = {"second_moment": "kernel", "derivative_second_moment": "derivative_kernel"}
+SLOPES = {
+    "second_moment_slope": ("second_moment",),
+    "curvature": ("second_moment", "derivative_second_moment"),
+}
+
+
+def find(
+    table: Mapping[str, sp.Expr], expression: sp.Expr, kinks: tuple[float, ...], name: str
+) -> sp.Expr | None:
+    """The closed form of a moment or kernel of phi, whose typed ones are the table; None if none.
+
+    From the table, from the kernel at z = z', or from the pieces of a piecewise
+    polynomial-exponential phi.
+    """
+    if name in table:
+        return table[name]
+    if name in KERNELS:
+        typed = _typed_kernel(table, name)
+        return from_pieces(expression, kinks, name) if typed is None else typed
+    if name in SLOPES:
+        return slope_of(*(find(table, expression, kinks, other) for other in SLOPES[name]))
+    if name in AT_ONE and (kernel := _typed_kernel(table, AT_ONE[name])) is not None:
+        return coincident(kernel)
+    return from_pieces(expression, kinks, name)
+
+
+def _typed_kernel(table: Mapping[str, sp.Expr], name: str) -> sp.Expr | None:
+    """The closed form in the table; by Price's theorem, d/dC of the kernel there."""
+    if name in table:
+        return table[name]
+    kernel = table.get("kernel")
+    if name == "derivative_kernel" and kernel is not None and not kernel.has(THETA, SINE):
+        return sp.diff(kernel, C)
+    return None
 
 
 @cache

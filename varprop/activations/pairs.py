@@ -8,7 +8,6 @@ import sympy as sp
 
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
 
-
 ROUNDING = 1e-9  # of q1 + q2: what a gap may lie outside its range
 
 
