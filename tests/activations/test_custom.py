@@ -184,6 +184,13 @@ def test_both_may_be_given():
             "must map a float64 tensor to one of its",
         ),
         ({"torch_function": torch.sign, "kinks": (0.0,)}, "jumps at 0.0; give a SymPy expression"),
+        ({"torch_function": torch.sign}, "of odd jumps at 0.0; give a SymPy expression"),
+        ({"torch_function": torch.round}, r"jumps at -9.5; give a SymPy expression"),
+        (
+            {"torch_function": lambda z: torch.tanh(z) + 1e-3 * (z > 1.2345)},
+            "jumps at 1.2345; give a SymPy expression",
+        ),
+        ({"torch_function": torch.sqrt}, "of odd jumps|odd must be real on the whole line; at z"),
         (
             {"expression": X**2, "torch_function": torch.relu},
             "torch function of odd is not its expression: at -5.03 they are 0 and 25.3",
@@ -194,3 +201,50 @@ def test_both_may_be_given():
 def test_torch_functions_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         custom("odd", **arguments)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.exp,
+        lambda z: z**9,
+        lambda z: z.abs() ** 0.75,
+        lambda z: torch.sign(z) * z.abs() ** (1 / 3),
+        lambda z: torch.tanh(1000 * z),
+        lambda z: torch.sin(50 * z),
+    ],
+    ids=["exp", "ninth power", "root", "cube root", "steep", "wave"],
+)
+def test_a_steep_torch_function_is_no_jump(function):
+    assert custom("steep", torch_function=function).mean(0.0) == pytest.approx(
+        float(function(torch.tensor(0.0, dtype=torch.float64)))
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ("f", sp.sqrt(X)),
+            r"f must be real on the whole line; at z = -5.03 it is 2.243\*I; write",
+        ),
+        (("f", sp.I * X), r"f must be real .* at z = -5.03 it is -5.03\*I; write it for all z"),
+        (("f", sp.log(X + 15)), r"f must be real .* at z = -37.1 it is 3.096 \+ 3.142\*I; write"),
+        (("f", sp.Piecewise((X, X > 0))), "f must be real .* at z = -5.03 it is nan; write it"),
+        (("f", sp.floor(X)), r"of f cannot be computed in floats from floor\(x\): .*; write it"),
+        (("f", X, 3), r"kinks of f must be a tuple of finite numbers, got 3; .* kinks=\(3,\)"),
+        (("f", X, ("a",)), r"kinks of f must be a tuple of finite numbers, got \('a',\)"),
+        (("f", X, (math.inf,)), r"kinks of f must be a tuple of finite numbers, got \(inf,\)"),
+        ((3, X), "the name of an activation must be a string, got 3; write custom_activation"),
+    ],
+    ids=repr,
+)
+def test_expressions_kinks_and_names_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        custom(*arguments)
+
+
+def test_a_real_function_that_floats_lose_far_out_is_accepted():
+    """e^(e^z) overflows from z = 6.6 on, where the quotient is inf / inf but 1 in truth."""
+    tower = sp.exp(sp.exp(X))
+    assert custom("tower", tower / (1 + tower))(0.0) == pytest.approx(math.e / (1 + math.e))

@@ -61,9 +61,8 @@ class Activation:
     scale: float = 1.0
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}({', '.join(map(str, self.arguments))})" if self.arguments else self.name
-        )
+        inside = ", ".join(map(str, self.arguments))
+        return f"{self.name}({inside})" if inside else self.name
 
     @property
     def derivative(self) -> sp.Expr:
@@ -217,12 +216,8 @@ class Activation:
         if gaussian.is_symbolic(q):
             if formula is not None:
                 return gaussian.evaluate(formula, {Q: q})
-            return elementwise(
-                lambda q: (gaussian.symbolic_expectation(integrand, X, Q) / over + added).subs(
-                    Q, q
-                ),
-                q,
-            )
+            mean = gaussian.symbolic_expectation(integrand, X, Q) / over + added
+            return elementwise(lambda q: mean.subs(Q, q), q)
 
         def by_quadrature(q: np.ndarray) -> np.ndarray:
             value = quadrature.mean(self._integrand(name, integrand), q)
@@ -303,10 +298,8 @@ class Activation:
             value = quadrature.product(self._integrand(name, factor), q1, q2, missing)
             if name == "kernel" or not self.jumps:
                 return value
-            masses = tuple((float(a), float(h)) for a, h in self._masses)
-            return value + point_masses.derivative_pair(
-                self.slope, self.kinks, masses, q1, q2, missing
-            )
+            pair = point_masses.derivative_pair
+            return value + pair(self.slope, self.kinks, self._masses, q1, q2, missing)
 
         missing = values["deficit"]
         if name == "derivative_kernel" and np.any((missing == 0) | (missing == 2)):

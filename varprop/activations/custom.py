@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from varprop import gaussian
 from varprop.activations.activation import Activation, derived
 from varprop.activations.opaque import checked, is_opaque, opaque, same
+from varprop.activations.pieces import derivative, exact
 from varprop.activations.symbols import X
+
+LINE = np.concatenate([np.linspace(-5.03, 4.97, 101), [-37.1, -19.3, -9.7, 9.9, 19.1, 37.3]])
 
 
 def custom(
@@ -23,10 +27,12 @@ def custom(
 
     The kinks of Max, Min, Abs, sign, Heaviside and Piecewise are found; name any others. A torch
     function without an expression needs all its kinks named: values and slopes then come from
-    torch in float64, moments from quadrature. Raises ValueError for other expressions, for a torch
-    function that is no elementwise float function, that jumps at a kink, or that differs from the
-    expression, and for `homogeneous` where phi(2 z) is not 2 phi(z).
+    torch in float64, moments from quadrature. Raises ValueError for other expressions, for one that
+    is not real on the line or has no numbers, for a torch function that is no elementwise float
+    function, that jumps, or that differs from the expression, and for `homogeneous` where phi(2 z)
+    is not 2 phi(z).
     """
+    kinks = _named(name, kinks)
     if expression is None and torch_function is not None:
         expression = opaque(checked(name, torch_function, kinks))
     if not isinstance(expression, sp.Expr):
@@ -43,6 +49,7 @@ def custom(
         )
     if symbols and X not in symbols and len(symbols) == 1:
         symbolic = symbolic.subs(symbols.pop(), X)
+    _check_values(name, symbolic)
     phi = derived(name, symbolic, kinks, homogeneous=homogeneous, function=torch_function)
     if torch_function is not None and not is_opaque(symbolic):
         same(name, phi, torch_function)
@@ -53,3 +60,46 @@ def custom(
                 f"{name} is not homogeneous: phi(2 z) differs from 2 phi(z); leave the flag out"
             )
     return phi
+
+
+def _named(name: Any, kinks: Any) -> tuple[float, ...]:
+    """The kinks as floats; ValueError unless they are finite numbers and the name is a string."""
+    if not isinstance(name, str):
+        raise ValueError(
+            f"the name of an activation must be a string, got {name!r}; write "
+            "custom_activation('name', expression)"
+        )
+    try:
+        found = tuple(float(kink) for kink in kinks)
+    except (TypeError, ValueError):
+        found = (np.nan,)
+    if isinstance(kinks, str) or not np.all(np.isfinite(found)):
+        raise ValueError(
+            f"the kinks of {name} must be a tuple of finite numbers, got {kinks!r}; write one kink "
+            "at 3 as kinks=(3,)"
+        )
+    return found
+
+
+def _check_values(name: str, expression: sp.Expr) -> None:
+    """Raise ValueError where phi, at known parameters, is not real or cannot be computed."""
+    if not expression.free_symbols <= {X}:
+        return
+    try:
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(gaussian.compiled(expression, (X,))(LINE), LINE.shape)
+            gaussian.compiled(derivative(expression), (X,))(LINE)
+    except (AttributeError, NameError, NotImplementedError, TypeError) as error:
+        raise ValueError(
+            f"phi or phi' of {name} cannot be computed in floats from {expression}: "
+            f"{type(error).__name__}; write it with functions that SymPy prints for NumPy and "
+            "SciPy, and its steps with Heaviside, sign or Piecewise"
+        ) from error
+    for at in np.flatnonzero(np.isnan(values) | (np.imag(values) != 0)):
+        point: Any = exact(float(LINE[at]))
+        value = sp.nan if is_opaque(expression) else expression.subs(X, point).evalf()
+        if not (value.is_real and value.is_finite):
+            raise ValueError(
+                f"{name} must be real on the whole line; at z = {LINE[at]:.4g} it is "
+                f"{sp.N(value, 4)}; write it for all z, with Max, Abs or Piecewise"
+            )

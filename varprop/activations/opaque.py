@@ -9,6 +9,10 @@ import sympy as sp
 
 from varprop.activations.symbols import X
 
+STEP = 1e-6  # a change over 1e-12 that is a jump
+GRID = np.linspace(-10.0037, 10.0041, 4001)  # between whose points a jump is looked for
+BISECTIONS = 60  # from 5e-3 to the last digit of a float
+
 
 class TorchFunction(sp.Function):
     """f, or its derivative of some order, of which nothing but numbers is known."""
@@ -68,7 +72,7 @@ def tensors(function: Callable, order: int, z: Any) -> Any:
 
 
 def checked(name: str, function: Callable, kinks: tuple[float, ...]) -> Callable:
-    """The function, if it maps float64 numbers elementwise and does not jump at its kinks."""
+    """The function, if it maps float64 numbers elementwise and jumps nowhere."""
     z = np.array([-2.0, -0.3, 0.4, 1.7])
     try:
         values, alone = numbers(function, 0, z), [float(numbers(function, 0, v)) for v in z]
@@ -85,12 +89,34 @@ def checked(name: str, function: Callable, kinks: tuple[float, ...]) -> Callable
     for kink in map(float, kinks):
         step = 1e-12 * max(1.0, abs(kink))
         low, high = numbers(function, 0, np.array([kink - step, kink + step]))
-        if abs(high - low) > 1e-6:
-            raise ValueError(
-                f"the torch function of {name} jumps at {kink}; give a SymPy expression too, as "
-                "jumps are read from expressions"
-            )
+        if abs(high - low) > STEP:
+            raise ValueError(_jumps(name, kink))
+    place = _a_jump(function)
+    if place is not None:
+        raise ValueError(_jumps(name, round(place, 6) + 0.0))
     return function
+
+
+def _jumps(name: str, place: float) -> str:
+    return (
+        f"the torch function of {name} jumps at {place}; give a SymPy expression too, as "
+        "jumps are read from expressions"
+    )
+
+
+def _a_jump(function: Callable) -> float | None:
+    """A point of the grid's range where f jumps: the halves with the larger step, bisected."""
+    low, high = GRID[:-1], GRID[1:]
+    below, above = numbers(function, 0, low), numbers(function, 0, high)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            value = numbers(function, 0, middle)
+            left = np.abs(value - below) >= np.abs(above - value)
+            low, high = np.where(left, low, middle), np.where(left, middle, high)
+            below, above = np.where(left, below, value), np.where(left, value, above)
+        jumps = np.abs(above - below) > STEP * np.maximum(1.0, np.abs(below))
+    return float(high[np.argmax(jumps)]) if np.any(jumps) else None
 
 
 def same(name: str, phi: Callable, function: Callable) -> None:

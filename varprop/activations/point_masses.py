@@ -32,7 +32,7 @@ def square_slope(expression: sp.Expr, kinks: tuple[float, ...], masses: Jumps) -
 def derivative_pair(
     slope: Callable[[Any], np.ndarray],
     kinks: tuple[float, ...],
-    masses: tuple[tuple[float, float], ...],
+    masses: Jumps,
     q1: np.ndarray,
     q2: np.ndarray,
     missing: np.ndarray,
@@ -42,6 +42,7 @@ def derivative_pair(
     A mass at a in z, and the slope at z' given z = a; the same exchanged; and two masses.
     """
     c, rest = 1 - missing, missing * (2 - missing)
+    masses = tuple((float(a), float(height)) for a, height in masses)
     total = np.zeros(np.broadcast_shapes(q1.shape, q2.shape, missing.shape))
     for a, height in masses:
         for v, w in ((q1, q2), (q2, q1)):
