@@ -97,7 +97,7 @@ def _check_values(name: str, expression: sp.Expr) -> None:
         ) from error
     for at in np.flatnonzero(np.isnan(values) | (np.imag(values) != 0)):
         point: Any = exact(float(LINE[at]))
-        value = sp.nan if is_opaque(expression) else expression.subs(X, point).evalf()
+        value: Any = sp.nan if is_opaque(expression) else sp.N(expression.subs(X, point))
         if not (value.is_real and value.is_finite):
             raise ValueError(
                 f"{name} must be real on the whole line; at z = {LINE[at]:.4g} it is "
