@@ -3,10 +3,12 @@
 import math
 
 import mpmath
+import numpy as np
 import pytest
 import torch
 
 from varprop.laws import clipped_moment, truncated_normal, truncated_std, truncation_report
+from varprop.laws.deviation import deviation
 
 KERAS = 0.87962566103423978
 
@@ -89,6 +91,69 @@ def test_one_outlier_in_a_million_is_named_and_shown_by_the_kurtosis(generator):
     assert report.measured["kurtosis"] > 50
 
 
+SIZE = 10_000
+WRONG = {  # draws, and the findings on them where trunc_normal(0, 1, -2, 2) was asked for
+    "a tenth of the std": (lambda rng: 0.1 * rng.normal(size=SIZE), {"wrong-std"}),
+    "zeros": (lambda rng: np.zeros(SIZE), {"wrong-std"}),
+    "around one": (lambda rng: 1 + 0.001 * rng.normal(size=SIZE), {"wrong-mean", "wrong-std"}),
+    "three times the std": (lambda rng: 3 * rng.normal(size=SIZE), {"out-of-bounds", "wrong-std"}),
+    "too few to tell": (lambda rng: np.zeros(2), set()),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_weights_of_another_law_are_named(name, rng):
+    draw, expected = WRONG[name]
+    assert set(truncation_report(1.0, weights=draw(rng)).names) == {"uncorrected", *expected}
+
+
+def test_findings_on_moments_say_what_is_and_what_should_be():
+    report = truncation_report(1.0, weights=np.full(100, 0.5))
+    assert "wrong-mean: 100 weights have mean 0.5 where the law has 0; check" in str(report)
+    assert "wrong-std: 100 weights have std 0 where the law has 0.879626; check" in str(report)
+    report = truncation_report(1.0, weights=[0.1, -2.5])
+    assert "out-of-bounds: 1 of 2 weights are below -2 or above 2, the furthest -2.5" in str(report)
+
+
+BOUNDS = [(-2, 2), (0, math.inf), (-3, 0.1), (5, 6), (-math.inf, math.inf), (-1e-3, 1e-3)]
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("size", [3, 400, 60_000])
+def test_draws_of_the_law_have_no_finding_on_weights(bounds, size, rng):
+    """Five findings at 1e-9 each; draws by scipy's inverse distribution function."""
+    weights = stats.truncnorm.rvs(*bounds, size=size, random_state=rng)
+    for dtype in (np.float64, np.float32, np.float16):
+        report = truncation_report(1.0, *bounds, weights=weights.astype(dtype))
+        assert report.names == truncation_report(1.0, *bounds).names
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("size", [30, 3000])
+def test_deviations_of_fifteen_standard_errors_are_named(bounds, size, rng):
+    """Draws shifted, shrunk or stretched about their own mean, so that the deviation is exact."""
+    weights = stats.truncnorm.rvs(*bounds, size=size, random_state=rng)
+    mean, std = float(stats.truncnorm.mean(*bounds)), float(stats.truncnorm.std(*bounds))
+    standard = (weights - weights.mean()) / weights.std()
+    for sign in (-1, 1):
+        moved = mean + std * (standard + sign * 15 / size**0.5)
+        assert "wrong-mean" in truncation_report(1.0, *bounds, weights=moved).names
+        if size > 1000:
+            bent = mean + std * (1 + sign * 15 / size**0.5) * standard
+            assert "wrong-std" in truncation_report(1.0, *bounds, weights=bent).names
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+def test_the_bounds_on_chance_hold_and_are_near_the_normal_ones(bounds):
+    """At a million draws Chernoff's bound is at 6.5 standard errors, the normal one at 6.1."""
+    law, size = truncation_report(1.0, *bounds).law, 10**6
+    std = float(law.std)
+    for errors, wrong in ((6.0, False), (7.5, True)):
+        pair = np.array([-1.0, 1.0]).repeat(size // 2)
+        weights = float(law.mean) + std * (pair + errors / size**0.5)
+        assert deviation(law, weights, 0.0, 1e-9).wrong_mean is wrong
+
+
 MISTAKES = {
     "std must be finite and above 0, got -1": lambda: truncation_report(-1),
     "wanted must be real numbers, got 'x'": lambda: truncation_report(1, wanted="x"),  # pyright: ignore
@@ -97,6 +162,9 @@ MISTAKES = {
     ),
     "weights must be two or more finite numbers, got 3 with 1 not finite": lambda: (
         truncation_report(1, weights=torch.tensor([0.0, math.inf, 1.0]))
+    ),
+    "weights must be two or more finite numbers, got 5 with 5 not finite: pass a freshly": lambda: (
+        truncation_report(1, weights=[math.nan] * 5)
     ),
     "weights must be real numbers, got 'w'": lambda: truncation_report(1, weights="w"),
 }

@@ -14,7 +14,6 @@ from varprop.theory.spectra.free import Factor, inverse_s, product_moments
 from varprop.theory.spectra.gated import Gated
 from varprop.theory.spectra.series import multiply, power
 from varprop.theory.spectra.slopes import slope_atoms, slope_moments
-from varprop.theory.spectra.spectrum import fixed_point
 
 X = sp.Symbol("x")
 HARD = vp.custom_activation("hard_tanh", sp.Max(-1, sp.Min(1, X)))
@@ -183,12 +182,35 @@ def test_variance_is_penningtons_formula(activation, weights, gaussian):
     spectrum = vp.jacobian_spectrum(
         phi, depth, weights=weights, weight_variance=gain, bias_variance=bias
     )
-    q = 1.0 if phi.homogeneous else fixed_point(phi, gain, bias)
+    q = 1.0 if phi.homogeneous else _fixed_point(phi, gain, bias)
     with mp.workdps(20):
         mu = [_slope_moment(phi, q, 2 * k) for k in (1, 2)]
     assert spectrum.mean == pytest.approx((gain * mu[0]) ** depth, rel=1e-9)
     stated = depth * (mu[1] / mu[0] ** 2 - 1 + gaussian)
     assert spectrum.relative_variance == pytest.approx(stated, rel=1e-9)
+
+
+def _fixed_point(phi: vp.Activation, gain: float, bias: float) -> float:
+    """q = gain E phi(sqrt(q) Z)^2 + bias, by mpmath's secant method on an integral of its own."""
+    value = sp.lambdify(sp.Symbol("x", real=True), phi.expression, "mpmath")
+    marks = [-12, *sorted(phi.kinks), 12] if phi.kinks else range(-12, 13, 4)
+
+    def change(q):
+        if q <= 0:
+            return mp.mpf(1)
+
+        def square(t):
+            return value(mp.sqrt(q) * t) ** 2 * mp.npdf(t)
+
+        return (
+            gain
+            * mp.quad(square, [m / mp.sqrt(q) if phi.kinks and abs(m) < 12 else m for m in marks])
+            + bias
+            - q
+        )
+
+    low, high = mp.mpf("1e-3"), mp.mpf(100)
+    return float(mp.findroot(change, (low, high), solver="anderson", tol=1e-24))
 
 
 def _slope_moment(phi: vp.Activation, q: float, k: int) -> float:
@@ -198,14 +220,14 @@ def _slope_moment(phi: vp.Activation, q: float, k: int) -> float:
     return float(mp.quad(lambda z: slope(z) ** k * density(z), marks))
 
 
-@pytest.mark.parametrize(
-    "activation, gain, bias", [("tanh", 1.7, 0.1), ("erf", 2.0, 0.0), ("sin", 2.0, 0.0)]
-)
-def test_fixed_point_is_one(activation, gain, bias):
-    phi = vp.activation(activation)
-    q = fixed_point(phi, gain, bias)
-    assert q > 0.1
-    assert gain * phi.second_moment(q) + bias == pytest.approx(q, rel=1e-12)
+def test_a_fixed_point_that_is_approached_slowly():
+    """gelu at chi_parallel = 0.988: the plain iteration needs thousands of layers."""
+    gain, bias = 1.97, 0.3
+    q = _fixed_point(vp.activation("gelu"), gain, bias)
+    spectrum = vp.jacobian_spectrum("gelu", 3, weight_variance=gain, bias_variance=bias)
+    mu = [_slope_moment(vp.activation("gelu"), q, 2 * k) for k in (1, 2)]
+    assert spectrum.mean == pytest.approx((gain * mu[0]) ** 3, rel=1e-9)
+    assert spectrum.relative_variance == pytest.approx(3 * mu[1] / mu[0] ** 2, rel=1e-9)
 
 
 def test_fixed_point_at_zero_gives_the_slope_there():
@@ -214,6 +236,13 @@ def test_fixed_point_at_zero_gives_the_slope_there():
     assert (
         vp.jacobian_spectrum("tanh", 5, weights="orthogonal", weight_variance=0.8).variance < 1e-9
     )
+
+
+def test_a_kink_at_the_fixed_point_zero_counts_both_slopes():
+    """selu' is lambda right of zero and lambda alpha left of it."""
+    spectrum = vp.jacobian_spectrum("selu", 3, weight_variance=0.4)
+    scale, alpha = 1.0507009873554804934, 1.6732632423543772848
+    assert spectrum.mean == pytest.approx((0.4 * scale**2 * (1 + alpha**2) / 2) ** 3, rel=1e-9)
 
 
 def test_published_tanh_numbers():
@@ -306,7 +335,25 @@ def _skip() -> vp.Network:
         ((_skip(),), {}, "chain of dense layers"),
         ((vp.mlp(4, 2),), {"inputs": np.eye(4)}, "belongs to one input, got 4"),
         ((vp.mlp(8, 2, weights=vp.init.sparse(0.5)),), {}, "needs iid or orthogonal weights"),
-        (("gelu", 3), {"weight_variance": 9.0}, "has no fixed point below 1e12"),
+        (("gelu", 3), {"weight_variance": 9.0}, r"gelu has no finite fixed point .* lower the wei"),
+        (
+            ("tanh", 3),
+            {"weight_variance": -1},
+            r"weight_variance must be .* above 0, .* got -1; it",
+        ),
+        (("relu", 3), {"weight_variance": 0}, "weight_variance must be .* got 0; it is n Var"),
+        (("tanh", 3), {"weight_variance": float("nan")}, "weight_variance must be .* got nan"),
+        (("tanh", 3), {"weight_variance": "a"}, "weight_variance must be .* got 'a'"),
+        (("tanh", 3), {"weight_variance": X}, "fixed point of tanh needs numbers, .* variance x"),
+        (("tanh", 3), {"weight_variance": 1, "bias_variance": -5}, "at least 0, .* got -5; it is"),
+        (("sign", 3), {"weight_variance": 1.0}, "without jumps, and sign jumps at 0.0.* hard tanh"),
+        (("step", 3), {}, "without jumps, and step jumps at 0.0"),
+        ((vp.mlp(8, 2, activation="sign"),), {}, "without jumps, and sign jumps at 0.0"),
+        (
+            (vp.custom_activation("cube", X**3), 3),
+            {"weight_variance": 0.01},
+            "phi' of cube is zero",
+        ),
     ],
 )
 def test_what_is_refused(arguments, keywords, message):

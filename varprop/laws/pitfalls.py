@@ -7,6 +7,9 @@ uncorrected         the bounds cut, and std was not widened for it: weights too 
 shifted             bounds that are not symmetric give the weights a mean
 clipped             weights were clipped, not truncated: atoms at the bounds
 outliers            a few weights lie at bounds that they should never reach
+out-of-bounds       weights lie beyond the bounds: neither truncated nor clipped there
+wrong-mean          the weights' mean is not that of the law, beyond chance
+wrong-std           the weights' std is not that of the law, beyond chance
 """
 
 from dataclasses import dataclass, field
@@ -15,10 +18,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import poisson
 
+from varprop.laws.deviation import deviation
 from varprop.laws.numeric import TruncatedMoments, _real, truncated_normal
 
 NOTHING = 1e-9  # bounds that cut less than this probability cut nothing
-FALSE_ALARM = 1e-9  # of the findings on weights
+FALSE_ALARM = 1e-9  # of each finding on weights
 CLOSE = 2e-3  # relative distance of standard deviations that are called equal
 KERAS_BOUND = 2.0  # JAX and Keras cut at two standard deviations
 
@@ -78,8 +82,9 @@ def truncation_report(
 ) -> TruncationReport:
     """Diagnose trunc_normal of mean 0 with absolute bounds, and weights drawn from it if given.
 
-    `wanted` is the standard deviation that the weights are to have (default: std). Findings on
-    weights are raised by chance with probability 1e-9. Raises ValueError as `truncated_normal`.
+    `wanted` is the standard deviation that the weights are to have (default: std). Each finding on
+    weights is raised by chance with probability 1e-9 at most, if they are independent draws of
+    trunc_normal(0, std, low, high). Raises ValueError as `truncated_normal`.
     """
     law = truncated_normal(0.0, std, low, high)
     target = std if wanted is None else float(_real("wanted", wanted))
@@ -93,7 +98,8 @@ def truncation_report(
     if weights is not None:
         values, spacing = _values(weights)
         measured = _measured(values)
-        findings += _on_weights(law, values, spacing, measured)
+        findings += _on_bounds(law, values, spacing, measured)
+        findings += _on_moments(law, values, spacing)
     clipped = _clipped_std(law)
     return TruncationReport(float(std), float(target), law, clipped, tuple(findings), measured)
 
@@ -123,14 +129,45 @@ def _on_arguments(law: TruncatedMoments, std: float, wanted: float) -> list[Find
     return findings
 
 
-def _on_weights(
+def _on_moments(law: TruncatedMoments, values: np.ndarray, spacing: float) -> list[Finding]:
+    found, findings = deviation(law, values, spacing, FALSE_ALARM), []
+    remedy = "check the sampler and its arguments: it drew from another law"
+    for name, wrong, has, owed in (
+        ("mean", found.wrong_mean, found.mean, float(law.mean)),
+        ("std", found.wrong_std, found.std, float(law.std)),
+    ):
+        if wrong:
+            told = f"{values.size} weights have {name} {has:.6g} where the law has {owed:.6g}"
+            findings.append(Finding(f"wrong-{name}", told, remedy))
+    return findings
+
+
+def _on_bounds(
     law: TruncatedMoments, values: np.ndarray, spacing: float, measured: dict[str, float]
 ) -> list[Finding]:
     """Clipping puts all of the mass outside on the bounds, rounding next to nothing."""
     low, high, count = float(law.low), float(law.high), values.size
-    at_bounds = int(((values <= low) | (values >= high)).sum())
+    outer = [low - spacing * abs(low), high + spacing * abs(high)]  # what rounding may reach
+    beyond = (values < outer[0]) | (values > outer[1])
+    at_bounds = int((((values <= low) | (values >= high)) & ~beyond).sum())
     measured["at the bounds"] = float(at_bounds)
-    expected = count * sum(_density(law, b) * abs(b) * spacing for b in (low, high))
+    measured["beyond the bounds"] = float(beyond.sum())
+    findings = _on_atoms(law, count, at_bounds, spacing, measured["kurtosis"])
+    if beyond.any():
+        furthest = values[beyond][np.argmax(np.abs(values[beyond]))]
+        found = f"{beyond.sum()} of {count} weights are below {low:g} or above {high:g}, the "
+        found += f"furthest {furthest:.6g}"
+        remedy = "the sampler does not cut there: pass it these bounds, as values"
+        findings.append(Finding("out-of-bounds", found, remedy))
+    return findings
+
+
+def _on_atoms(
+    law: TruncatedMoments, count: int, at_bounds: int, spacing: float, kurtosis: float
+) -> list[Finding]:
+    low, high = float(law.low), float(law.high)
+    bounds = [b for b in (low, high) if np.isfinite(b)]
+    expected = count * sum(_density(law, b) * abs(b) * spacing for b in bounds)
     if poisson.sf(at_bounds - 1, expected) > FALSE_ALARM:
         return []
     outside = count * -np.expm1(law.log_mass)
@@ -138,8 +175,8 @@ def _on_weights(
         found = f"{at_bounds} of {count} weights are equal to a bound, {outside:.0f} by clipping"
         return [Finding("clipped", found, "redraw what falls outside instead of clamping it")]
     found = (
-        f"{at_bounds} of {count} weights are at or beyond the bounds, {expected:.2g} expected: "
-        f"kurtosis {measured['kurtosis']:.6g} in place of {float(law.kurtosis):.4g}"
+        f"{at_bounds} of {count} weights are at the bounds, {expected:.2g} expected: "
+        f"kurtosis {kurtosis:.6g} in place of {float(law.kurtosis):.4g}"
     )
     return [
         Finding("outliers", found, "the sampler is at fault: draw by varprop.init.trunc_normal")
@@ -148,8 +185,6 @@ def _on_weights(
 
 def _density(law: TruncatedMoments, w: float) -> float:
     """The density of the law at w."""
-    if np.isinf(w):
-        return 0.0
     t, scale = (w - float(law.loc)) / float(law.scale), float(law.scale)
     return float(np.exp(-(t**2) / 2 - law.log_mass) / (np.sqrt(2 * np.pi) * scale))
 
@@ -186,10 +221,10 @@ def _values(weights: Any) -> tuple[np.ndarray, float]:
         spacing = torch.finfo(weights.dtype).eps if weights.is_floating_point() else 0.0
         values = weights.detach().cpu().double().numpy().ravel()
     else:
-        array = _real("weights", weights)
-        kind = np.asarray(weights).dtype
-        spacing = float(np.finfo(kind).eps) if kind.kind == "f" else 0.0
-        values = array.ravel()
+        floats = np.asarray(weights)
+        real = floats.dtype.kind == "f"  # which may hold nan, counted below
+        spacing = float(np.finfo(floats.dtype).eps) if real else 0.0
+        values = (floats.astype(float) if real else _real("weights", weights)).ravel()
     if values.size < 2 or not np.isfinite(values).all():
         raise ValueError(
             f"weights must be two or more finite numbers, got {values.size} with "

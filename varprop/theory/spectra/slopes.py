@@ -12,6 +12,7 @@ from varprop.activations import Activation, X
 from varprop.theory.spectra.series import Series
 
 ORDER = 8  # moments that are kept
+NEAR_ZERO = 1e-30  # a smooth piece is linear there to sqrt(q) = 1e-15
 Atoms = tuple[tuple[Any, Any], ...]
 
 
@@ -34,11 +35,12 @@ def slope_atoms(phi: Activation, q: float) -> Atoms | None:
 
 
 def slope_moments(phi: Activation, q: float) -> Series:
-    """E phi'^2, E phi'^4, ..., E phi'^(2 ORDER)."""
+    """E phi'^2, E phi'^4, ..., E phi'^(2 ORDER); at q = 0 the limit q -> 0, also at a kink."""
     atoms = slope_atoms(phi, q)
     powers = range(1, ORDER + 1)
     if atoms is not None:
         return tuple(sum(p * value**k for value, p in atoms) for k in powers)
+    q = NEAR_ZERO if q == 0 and 0 in phi.kinks else q  # half the mass on either side
     return tuple(
         float(phi.moment(lambda z, value, slope, k=k: slope ** (2 * k), q)) for k in powers
     )

@@ -14,13 +14,14 @@ from varprop.laws import Law
 from varprop.laws.structured import Orthogonal
 from varprop.layers import Dense, Elementwise, Input
 from varprop.network import Network, check_network
+from varprop.theory.arguments import check_number, has_symbols
+from varprop.theory.meanfield.field import mean_field
 from varprop.theory.predict import predict
 from varprop.theory.spectra.free import Factor, product_moments
 from varprop.theory.spectra.gated import Edges, Gated
 from varprop.theory.spectra.slopes import ORDER, gate, slope_atoms, slope_moments
 
 WEIGHTS = ("gaussian", "orthogonal")
-FIXED_POINT_STEPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def jacobian_spectrum(
     *,
     weights: str = "gaussian",
     weight_variance: Any = None,
-    bias_variance: float = 0.0,
+    bias_variance: Any = 0.0,
     inputs: Any = None,
 ) -> JacobianSpectrum:
     """The spectrum of J J' for a square network, or for `depth` layers of an activation.
@@ -130,7 +131,8 @@ def jacobian_spectrum(
     (default, for positively homogeneous phi: 1/E phi'^2, the critical one); `weights` is "gaussian"
     or "orthogonal"; `depth` may be a SymPy symbol for piecewise linear phi.
 
-    Raises ValueError for networks that are no square chain, and arguments that do not fit.
+    Raises ValueError for networks that are no square chain, activations with jumps, stacks whose
+    second moment grows without bound, and arguments that do not fit.
     """
     if isinstance(subject, Network):
         given = (depth, weight_variance) != (None, None) or weights != "gaussian" or bias_variance
@@ -148,39 +150,49 @@ def jacobian_spectrum(
         raise ValueError(f"weights must be 'gaussian' or 'orthogonal', got {weights!r}")
     if weight_variance is None:
         if not phi.homogeneous or bias_variance:
+            _check_slopes(phi)
             raise ValueError(
                 f"{phi} needs weight_variance, n Var(w): its criticality depends on the second "
                 "moment of the signal; give a number"
             )
         weight_variance = sp.nsimplify(1 / phi.derivative_second_moment(1.0), rational=True)
         weight_variance = weight_variance if is_symbolic(depth) else float(weight_variance)
-    q = 1.0 if phi.homogeneous else fixed_point(phi, weight_variance, bias_variance)
+    check_number("weight_variance", weight_variance, "it is n Var(w)", above=0)
+    check_number("bias_variance", bias_variance, "it is Var(b)", least=0)
+    _check_slopes(phi)
+    q = _fixed_point(phi, weight_variance, bias_variance)
     return JacobianSpectrum((_factor(phi, q, weight_variance, weights == "orthogonal", depth),))
 
 
-def fixed_point(phi: Activation, weight_variance: float, bias_variance: float = 0.0) -> float:
-    """The limit of q -> sigma_w^2 E phi(sqrt(q) Z)^2 + sigma_b^2 from q = 1."""
-    q = 1.0
-    for _ in range(FIXED_POINT_STEPS):
-        after = weight_variance * float(phi.second_moment(q)) + bias_variance
-        slope = weight_variance * float(phi.second_moment_slope(q)) if q > 0 else 0.0
-        # A Newton step where the map contracts and it stays positive, else the plain step.
-        newton = q - (after - q) / (slope - 1) if slope < 1 else after
-        new = newton if newton > 0 else after
-        if not np.isfinite(new) or new > 1e12:
-            break
-        if abs(new - q) <= 1e-14 * new or new < 1e-12:
-            return 0.0 if new < 1e-12 else new
-        q = new
-    raise ValueError(
-        f"{phi} has no fixed point below 1e12 from q = 1 at weight variance {weight_variance:g} "
-        f"and bias variance {bias_variance:g}; give a network and its input instead"
-    )
+def _fixed_point(phi: Activation, weight_variance: Any, bias_variance: Any) -> float:
+    """The second moment of deep layers, from q = 1; any one serves for homogeneous phi."""
+    if phi.homogeneous:
+        return 1.0
+    given = f"weight variance {weight_variance} and bias variance {bias_variance}"
+    if has_symbols(weight_variance) or has_symbols(bias_variance):
+        raise ValueError(
+            f"the fixed point of {phi} needs numbers, got {given}; symbols serve for linear, ReLU "
+            "and leaky ReLU only"
+        )
+    numbers = {"weight_variance": float(weight_variance), "bias_variance": float(bias_variance)}
+    q = mean_field(phi, **numbers).fixed_point
+    if not np.isfinite(q):
+        raise ValueError(
+            f"{phi} has no finite fixed point from q = 1 at {given}: its second moment grows "
+            "without bound; lower the weight variance, or give a network and its input"
+        )
+    return q
 
 
 def _factor(phi: Activation, q: float, gain: Any, haar: bool, count: Any) -> Factor:
+    _check_slopes(phi)
     opened = gate(slope_atoms(phi, q))
     slopes = slope_moments(phi, q)
+    if slopes[0] == 0:
+        raise ValueError(
+            f"phi' of {phi} is zero at the second moment q = {q:g} of its input, so the Jacobian is "
+            "zero and has no spectrum; raise the variances so that the signal reaches its slope"
+        )
     if not is_symbolic(gain, count):
         slopes = tuple(float(v) for v in slopes)
     return Factor(gain, haar, slopes, opened, count)
@@ -248,6 +260,15 @@ def _grouped(factors: Sequence[Factor]) -> tuple[Factor, ...]:
     for factor in factors:
         counts[factor] = counts.get(factor, 0) + 1
     return tuple(Factor(f.gain, f.haar, f.slopes, f.gate, count) for f, count in counts.items())
+
+
+def _check_slopes(phi: Activation) -> None:
+    if phi.jumps:
+        raise ValueError(
+            f"the spectrum needs an activation without jumps, and {phi} jumps at "
+            f"{', '.join(map(str, phi.jumps))}: its Jacobian is zero or infinite; use a continuous "
+            "one such as hard tanh"
+        )
 
 
 def _check_depth(depth: Any) -> None:
