@@ -65,10 +65,31 @@ def test_packing_depends_on_its_generator_only():
     np.testing.assert_array_equal(a, b)
 
 
+def test_the_bound_is_exact_for_sympy_integers():
+    """Six lines in R^3 at 1/sqrt(5), the icosahedron's axes; 0 below the dimension."""
+    assert frames.welch_bound(sp.Integer(6), sp.Integer(3)) == 1 / sp.sqrt(5)
+    assert frames.welch_bound(sp.Integer(2), sp.Integer(3)) == 0
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: frames.welch_bound(1, 4), "two vectors or more in one dimension or more, got 1"),
+        (lambda: frames.welch_bound(1, 4), "vectors must be .* at least 2 .* got 1; a frame has"),
+        (lambda: frames.welch_bound("a", 2), "vectors must be .* or a SymPy expression, got 'a'"),
+        (lambda: frames.welch_bound(2.5, 2), "vectors must be a whole number .* got 2.5"),
+        (lambda: frames.welch_bound(sp.Symbol("N"), "m"), "dimension must be .* got 'm'; frames"),
+        (lambda: frames.random_coherence("a", 5), "vectors must be a whole number .* got 'a'"),
+        (lambda: frames.simplex_frame(2.5), "dimension must be .* at least 1, got 2.5; frames"),
+        (lambda: frames.dct_basis("a"), "dimension must be .* got 'a'"),
+        (lambda: frames.hadamard_basis(4.0), "power of two, got 4.0"),
+        (lambda: frames.haar_basis("a"), "power of two, got 'a'"),
+        (lambda: frames.paley_frame(5.0), "a prime of the form 4k \\+ 1, got 5.0"),
+        (lambda: frames.random_frame(3, 2, 0), "numpy Generator, got 0; use np.random.default_rng"),
+        (lambda: frames.coherence("a"), "array of real numbers, got 'a'; pass floats"),
+        (lambda: tied_second_moment(2, -5), "width must be a positive integer or .* got -5"),
+        (lambda: tied_second_moment(2, 0), "width must be a positive integer or .* got 0"),
+        (lambda: tied_second_moment(2, float("nan")), "width must be a positive .* got nan"),
+        (lambda: tied_second_moment(2, "a"), "width must be a positive .* got 'a'"),
         (lambda: frames.hadamard_basis(12), "power of two, got 12; use dct_basis"),
         (lambda: frames.haar_basis(0), "power of two, got 0"),
         (lambda: frames.paley_frame(7), "prime of the form 4k \\+ 1, got 7"),

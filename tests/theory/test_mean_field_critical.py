@@ -255,3 +255,34 @@ def test_the_residual_recursion_is_what_predict_says():
 def test_growth_needs_a_homogeneous_activation():
     with pytest.raises(ValueError, match="only homogeneous activations without bias grow by a fac"):
         vp.residual_stack("tanh", weight_variance=1.0).growth()
+
+
+def _stack(**changed):
+    return vp.residual_stack("relu", **{"weight_variance": 2.0, **changed})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: _stack(weight_variance=float("nan")),
+            "weight_variance must be .* above 0, .* nan",
+        ),
+        (lambda: _stack(weight_variance="a"), "weight_variance must be .* got 'a'; it is fan_in"),
+        (lambda: _stack(bias_variance=-1), "bias_variance must be .* at least 0, .* got -1; it is"),
+        (lambda: _stack(branch_variance=-1), "branch_variance must be .* got -1; .* None for a br"),
+        (lambda: _stack(skip=float("inf")), "skip must be a finite number, .* got inf; it is the"),
+        (lambda: _stack(scale="a"), "scale must be a finite number, .* got 'a'; it is the factor"),
+        (lambda: _stack().iterate(1.0, -3), "depth must be .* of at least 0, got -3; it counts"),
+        (lambda: _stack().iterate(np.array([1.0, -2.0]), 3), "q0 must be .* at least 0, .* got -2"),
+        (
+            lambda: _stack().iterate(1.0, 3, 1.5),
+            r"squared mean must not exceed .* mean 1.5 and sec",
+        ),
+        (lambda: _stack().chi_perp_at(0), "q must be a finite number above 0, .* got 0; it is E x"),
+        (lambda: _stack(weight_variance=sp.Symbol("w")).growth(), r"a root in numbers.*use step\("),
+    ],
+)
+def test_a_residual_stack_refuses(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -217,6 +217,21 @@ MISTAKES = {
     ).growth(),
     "fixed points need one unknown": lambda: recurrence(branch(closing=False)).fixed_points,
     "a growth rate needs a homogeneous block": lambda: recurrence(stack("relu", B)).growth(),
+    "the start must be a finite number of at least 0, or a SymPy expression, got -1; it is": (
+        lambda: recurrence(stack("relu")).values(3, -1)
+    ),
+    "the start must be a finite number of at least 0, or a SymPy expression, got 'a'; it": (
+        lambda: recurrence(stack("relu")).values(3, "a")
+    ),
+    "the start must be a finite number of at least 0, or a SymPy expression, got 'b'; it": (
+        lambda: recurrence(stack("relu")).solve("b")
+    ),
+    "layer must be a whole number of at least 0 or a SymPy expression, got -2; it counts": (
+        lambda: recurrence(stack("relu")).solve(1, -2)
+    ),
+    "squared mean must not exceed the second moment E x^2, got mean 2 and second moment 1;": (
+        lambda: recurrence(branch(closing=False)).values(3, 1, 2)
+    ),
     "relu of a value with non-zero mean": lambda: recurrence(after_addition()),
 }
 

@@ -15,7 +15,8 @@ from scipy.special import logsumexp
 
 from varprop.laws.numeric import TruncatedMoments
 
-STEEPEST_LINEAR, STEEPEST_SQUARE = 30.0, 0.45  # e^(s x^2) has a normal mean below s = 1/2 only
+STEEPEST = 10.0  # s times a spread of y, up to which the quadrature is exact
+NORMAL = 0.45  # e^(s x^2) has a mean under a normal law for s below 1/2 only
 TRIES = np.geomspace(0.05, 1.0, 25)  # shares of the s that is best for small deviations
 
 
@@ -46,7 +47,9 @@ def deviation(
     wide += (spacing / 2) ** 2 * float(np.square(values).mean()) / scale**2
 
     gap = np.sign(mean) * max(abs(mean) - blur, 0.0)
-    wrong_mean = count * _rate(x, p, gap, STEEPEST_LINEAR) > np.log(2 / error_rate)
+    wrong_mean = count * _rate(x, p, gap, max(STEEPEST, STEEPEST / np.abs(x).max())) > np.log(
+        2 / error_rate
+    )
     # The spread about the sample's mean is that about the law's mean, less the squared error of
     # the mean: a law cut from a normal has Gaussian tails of its scale, or of half its range.
     proxy = min(1.0, (float(law.high - law.low) / scale / 2) ** 2)
@@ -54,7 +57,8 @@ def deviation(
     line, square = np.log(3 / error_rate) / count, x**2
     expected = float(p @ square)
     high, low = max(spread - wide, expected), min(spread + wide + lost, expected)
-    rates = [_rate(square - expected, p, a - expected, STEEPEST_SQUARE) for a in (low, high)]
+    steep = {low: STEEPEST / expected, high: max(NORMAL, STEEPEST / square.max())}
+    rates = [_rate(square - expected, p, a - expected, limit) for a, limit in steep.items()]
     std = float(values.std())
     return Deviation(float(values.mean()), std, bool(wrong_mean), max(rates) > line)
 
@@ -64,7 +68,6 @@ def _rate(y: np.ndarray, p: np.ndarray, a: float, steepest: float) -> float:
     if a == 0:
         return 0.0
     best = a / float(p @ y**2)  # for small a
-    limit = steepest if a > 0 else 100 * STEEPEST_LINEAR
-    s = np.clip(best * np.append(TRIES, 1 / TRIES), -limit, limit)
+    s = np.clip(best * np.append(TRIES, 1 / TRIES), -steepest, steepest)
     logs = np.asarray(logsumexp(s[:, None] * y, axis=-1, b=p))
     return float(np.max(s * a - logs))

@@ -13,16 +13,35 @@ import numpy as np
 import sympy as sp
 from scipy import integrate, linalg, special
 
-from varprop.gaussian import is_symbolic
+from varprop.theory.arguments import check_whole, has_symbols
+
+__all__ = [
+    "coherence",
+    "dct_basis",
+    "frame_bounds",
+    "haar_basis",
+    "hadamard_basis",
+    "packed_frame",
+    "paley_frame",
+    "random_coherence",
+    "random_frame",
+    "simplex_frame",
+    "welch_bound",
+]
 
 
 def welch_bound(vectors: Any, dimension: Any) -> Any:
-    """The least coherence that N vectors in R^m can have by Welch's bound; 0 for N <= m."""
-    if is_symbolic(vectors, dimension):
-        return sp.sqrt((vectors - dimension) / (dimension * (vectors - 1)))
-    _check_sizes(vectors, dimension)
-    excess = max(0, vectors - dimension)
-    return float(np.sqrt(excess / (dimension * (vectors - 1))))
+    """The least coherence that N vectors in R^m can have by Welch's bound; 0 for N <= m.
+
+    SymPy integers give an exact number. With a SymPy symbol N >= m is taken for granted, and the
+    formula of this module's head is returned. Raises ValueError for N < 2 or m < 1.
+    """
+    _check_sizes(vectors, dimension, symbols=True)
+    excess = vectors - dimension
+    if not has_symbols(excess):
+        excess = max(0, excess)
+    squared = excess / (dimension * (vectors - 1))
+    return sp.sqrt(squared) if isinstance(squared, sp.Expr) else float(np.sqrt(squared))
 
 
 def coherence(vectors: Any) -> float:
@@ -62,12 +81,16 @@ def random_coherence(vectors: int, dimension: int) -> float:
 def random_frame(vectors: int, dimension: int, rng: np.random.Generator) -> np.ndarray:
     """Rows uniform on the unit sphere: normal vectors, scaled."""
     _check_sizes(vectors, dimension)
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(
+            f"rng must be a numpy Generator, got {rng!r}; use np.random.default_rng(0)"
+        )
     return _unit_rows(rng.standard_normal((vectors, dimension)))
 
 
 def dct_basis(dimension: int) -> np.ndarray:
     """The orthonormal cosine basis (DCT-II)."""
-    _check_sizes(2, dimension)
+    _check_dimension(dimension)
     k, j = np.ogrid[:dimension, :dimension]
     basis = np.sqrt(2 / dimension) * np.cos(np.pi * (2 * j + 1) * k / (2 * dimension))
     basis[0] /= np.sqrt(2)
@@ -92,8 +115,8 @@ def haar_basis(dimension: int) -> np.ndarray:
 
 def simplex_frame(dimension: int) -> np.ndarray:
     """m + 1 vectors in R^m, each two at cosine -1/m: an equiangular tight frame."""
+    _check_dimension(dimension)
     size = dimension + 1
-    _check_sizes(size, dimension)
     return _from_gram((size * np.eye(size) - 1) / dimension, dimension)
 
 
@@ -103,7 +126,8 @@ def paley_frame(prime: int) -> np.ndarray:
     Their Gram matrix is I + C/sqrt(p), C the symmetric Paley conference matrix, C C' = p I: an
     equiangular tight frame (Strohmer & Heath 2003). p = 5: the icosahedron's six axes.
     """
-    if not sp.isprime(prime) or prime % 4 != 1:
+    whole = isinstance(prime, int | np.integer)
+    if not whole or not sp.isprime(int(prime)) or prime % 4 != 1:
         raise ValueError(
             f"a Paley frame needs a prime of the form 4k + 1, got {prime!r}: 5, 13, 17, 29, ..."
         )
@@ -124,6 +148,7 @@ def packed_frame(
     Minimises the p-norm of the cosines, p doubling from 4 to 2048, by normalised steps on the
     sphere; the best coherence met is kept.
     """
+    check_whole("steps", steps, 1, "it counts the steps of descent")
     v = random_frame(vectors, dimension, rng)
     best, powers = v, 2.0 ** np.linspace(2, 11, steps)
     for k, power in enumerate(powers):
@@ -148,6 +173,8 @@ def _from_gram(gram: np.ndarray, dimension: int) -> np.ndarray:
 
 def _unit_rows(vectors: Any) -> np.ndarray:
     rows = np.asarray(vectors)
+    if rows.dtype.kind not in "fiu":
+        raise ValueError(f"a frame is an array of real numbers, got {vectors!r}; pass floats")
     rows = rows.astype(np.result_type(rows, np.float32), copy=False)
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(
@@ -159,16 +186,18 @@ def _unit_rows(vectors: Any) -> np.ndarray:
     return rows / norms
 
 
-def _check_sizes(vectors: int, dimension: int) -> None:
-    if vectors < 2 or dimension < 1:
-        raise ValueError(
-            f"a frame has two vectors or more in one dimension or more, got {vectors!r} vectors in "
-            f"dimension {dimension!r}"
-        )
+def _check_sizes(vectors: Any, dimension: Any, *, symbols: bool = False) -> None:
+    check_whole("vectors", vectors, 2, "a frame has two vectors or more", symbols=symbols)
+    _check_dimension(dimension, symbols=symbols)
 
 
-def _check_power(dimension: int) -> None:
-    if dimension < 1 or dimension & (dimension - 1):
+def _check_dimension(dimension: Any, *, symbols: bool = False) -> None:
+    remedy = "frames live in one dimension or more"
+    check_whole("dimension", dimension, 1, remedy, symbols=symbols)
+
+
+def _check_power(dimension: Any) -> None:
+    if not isinstance(dimension, int | np.integer) or dimension < 1 or dimension & (dimension - 1):
         raise ValueError(
             f"the dimension must be a power of two, got {dimension!r}; use dct_basis for others"
         )

@@ -18,6 +18,7 @@ from varprop.laws import exact
 from varprop.layers import Dense, Input, Layer, Scale
 from varprop.moments import WIDE, Moments, Regime
 from varprop.network import Network, Node, check_network
+from varprop.theory.arguments import check_mean, check_number, check_whole
 from varprop.theory.closed_form import LAYER, solve_step
 from varprop.theory.fold import backward, forward
 
@@ -44,8 +45,11 @@ class Recurrence:
     def solve(self, start: Any = START, layer: Any = LAYER) -> Any:
         """q_l in closed form, from q_0 = `start`; l is `varprop.theory.LAYER` unless given.
 
-        Raises ValueError that shows the step where it is neither affine, a power nor Moebius.
+        Raises ValueError that shows the step where it is neither affine, a power nor Moebius, and
+        for a start that is no second moment.
         """
+        _check_start(start)
+        _check_layer(layer)
         if self.mean_step is not None:
             raise ValueError(
                 f"no closed form for the system {self}: the mean of the block's output enters its "
@@ -55,6 +59,7 @@ class Recurrence:
 
     def solve_gradient(self, layer: Any = LAYER) -> Any:
         """E g_0^2 / E g_l^2 over l blocks, where the factor of a block does not depend on q."""
+        _check_layer(layer)
         if self.gradient.has(SECOND, MEAN):
             raise ValueError(
                 f"the gradient factor {self.gradient} depends on q_l: multiply it over .values"
@@ -122,10 +127,14 @@ class Recurrence:
     def values(self, depth: int, second: Any = 1, mean: Any = 0) -> Any:
         """(q_0, ..., q_depth), and the means for a system: floats, formulas where symbols remain.
 
-        Raises ValueError for a depth that is no positive integer.
+        Raises ValueError for a depth that is no positive integer, and for a start of E x^2 below 0
+        or below mean^2.
         """
         if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 1:
             raise ValueError(f"depth must be a positive integer, got {depth!r}")
+        _check_start(second)
+        check_number("mean", mean, "it is E x of the input")
+        check_mean(mean, second)
         steps = (self.step, MEAN if self.mean_step is None else self.mean_step)
         if self.step.has(sp.Integral):
             raise ValueError(
@@ -202,6 +211,14 @@ def tidy(expression: Any) -> Any:
     if expression.is_polynomial(SECOND):
         return sp.collect(expression, SECOND, sp.factor)
     return sp.simplify(expression)
+
+
+def _check_start(second: Any) -> None:
+    check_number("the start", second, "it is the second moment E x^2 of the input", least=0)
+
+
+def _check_layer(layer: Any) -> None:
+    check_whole("layer", layer, 0, "it counts the blocks", symbols=True)
 
 
 def _elementary(expression: Any) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from varprop.layers.dense import check_width
+
 MOST_STEPS = 6  # 10 395 pairings
 
 
@@ -12,13 +14,15 @@ def tied_second_moment(steps: int, width: Any) -> Any:
 
     By Wick's formula the sum over pairings of the 2t factors of n^(free indices - t - 1): a
     polynomial in 1/n that begins with 1, the value of t independent matrices. `width` may be a
-    SymPy symbol. Raises ValueError for steps outside 1 to 6.
+    SymPy symbol. Raises ValueError for steps outside 1 to 6, and a width that is no
+    positive integer.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MOST_STEPS:
         raise ValueError(
             f"steps must be a whole number 1 to {MOST_STEPS}, as pairings grow like (2t)!!; got "
             f"{steps!r}. Measure longer products"
         )
+    check_width("width", width)
     return sum(count / width**power for power, count in _powers(steps).items())
 
 

@@ -18,6 +18,8 @@ import numpy as np
 from varprop import activations
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
+from varprop.gaussian import is_symbolic
+from varprop.theory.arguments import check_mean, check_number, check_whole, has_symbols
 from varprop.theory.meanfield.fixed_points import find_root
 
 
@@ -55,7 +57,14 @@ class ResidualStack:
         return Stream(self.skip**2 * stream.q + cross + kept, self.skip * stream.mu + added)
 
     def iterate(self, q0: Number, depth: int, mu0: Number = 0.0) -> Stream:
-        """The stream after 0, 1, ..., depth blocks: arrays of shape (depth + 1, *shape of q0)."""
+        """The stream after 0, 1, ..., depth blocks: arrays of shape (depth + 1, *shape of q0).
+
+        Raises ValueError for a negative depth, q0 below 0, and mu0^2 above q0.
+        """
+        check_whole("depth", depth, 0, "it counts the blocks")
+        _check_entries("q0", q0, "second moments are at least 0", least=0)
+        _check_entries("mu0", mu0, "it is the mean of an entry")
+        check_mean(mu0, q0)
         layers = [Stream(q0, mu0 + 0 * q0)]
         for _ in range(depth):
             layers.append(self.step(layers[-1]))
@@ -63,6 +72,7 @@ class ResidualStack:
 
     def chi_perp_at(self, q: Number) -> Number:
         """The factor of a gradient's second moment per block, where E x^2 = q > 0."""
+        _check_entries("q", q, "it is E x^2", above=0)
         h = self.weight_variance * q + self.bias_variance
         slope = self.activation.derivative_second_moment(h)
         passed = self.scale**2 * self.weight_variance * slope
@@ -72,8 +82,14 @@ class ResidualStack:
         """The factor of q per block in the long run, for a homogeneous activation and no bias.
 
         With r = mu / sqrt(q), one block maps r to a new r; the factor is that at the fixed point.
-        Raises ValueError otherwise, where there is no such factor.
+        Raises ValueError otherwise, where there is no such factor, and for SymPy symbols.
         """
+        numbers = (self.weight_variance, self.bias_variance, self.branch_variance)
+        if any(map(has_symbols, (*numbers, self.skip, self.scale))):
+            raise ValueError(
+                f"the growth factor is a root in numbers, got the symbolic {self}; use step(Stream("
+                "q, mu)) for formulas"
+            )
         if not self.activation.homogeneous or self.bias_variance != 0:
             raise ValueError(
                 f"only homogeneous activations without bias grow by a factor, got "
@@ -103,6 +119,26 @@ def residual_stack(
 
     weight_variance  fan_in Var(w) of W         branch_variance  fan_in Var(v) of V; None: no V
     bias_variance    Var(b)                     skip, scale      factors of shortcut and branch
+
+    Raises ValueError for what is no finite number or SymPy expression, weight_variance <= 0, and
+    other variances below 0.
     """
     phi = activations.get(activation)
+    check_number("weight_variance", weight_variance, "it is fan_in Var(w)", above=0)
+    check_number("bias_variance", bias_variance, "it is Var(b)", least=0)
+    if branch_variance is not None:
+        remedy = "it is fan_in Var(v), or None for a branch without V"
+        check_number("branch_variance", branch_variance, remedy, least=0)
+    check_number("skip", skip, "it is the factor of the shortcut")
+    check_number("scale", scale, "it is the factor of the branch")
     return ResidualStack(phi, weight_variance, bias_variance, branch_variance, skip, scale)
+
+
+def _check_entries(name: str, value: Any, remedy: str, **bound: float) -> None:
+    """`check_number` for each entry of an array."""
+    if isinstance(value, np.ndarray) and value.ndim and not is_symbolic(value):
+        wrong = ~np.isfinite(value) | (value < bound.get("least", -np.inf))
+        wrong |= value <= bound.get("above", -np.inf)
+        value = value[wrong][0].item() if wrong.any() else 1.0
+    for entry in np.asarray(value, object).ravel():
+        check_number(name, entry, remedy, **bound)

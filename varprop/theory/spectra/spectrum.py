@@ -190,8 +190,8 @@ def _factor(phi: Activation, q: float, gain: Any, haar: bool, count: Any) -> Fac
     slopes = slope_moments(phi, q)
     if slopes[0] == 0:
         raise ValueError(
-            f"phi' of {phi} is zero at the second moment q = {q:g} of its input, so the Jacobian is "
-            "zero and has no spectrum; raise the variances so that the signal reaches its slope"
+            f"phi' of {phi} is zero at the second moment q = {q:g} of its input, so the Jacobian "
+            "is zero and has no spectrum; raise the variances so that the signal reaches its slope"
         )
     if not is_symbolic(gain, count):
         slopes = tuple(float(v) for v in slopes)
