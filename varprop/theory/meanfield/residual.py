@@ -18,7 +18,6 @@ import numpy as np
 from varprop import activations
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
-from varprop.gaussian import is_symbolic
 from varprop.theory.arguments import check_mean, check_number, check_whole, has_symbols
 from varprop.theory.meanfield.fixed_points import find_root
 
@@ -134,11 +133,9 @@ def residual_stack(
     return ResidualStack(phi, weight_variance, bias_variance, branch_variance, skip, scale)
 
 
-def _check_entries(name: str, value: Any, remedy: str, **bound: float) -> None:
+def _check_entries(
+    name: str, value: Any, remedy: str, *, least: float | None = None, above: float | None = None
+) -> None:
     """`check_number` for each entry of an array."""
-    if isinstance(value, np.ndarray) and value.ndim and not is_symbolic(value):
-        wrong = ~np.isfinite(value) | (value < bound.get("least", -np.inf))
-        wrong |= value <= bound.get("above", -np.inf)
-        value = value[wrong][0].item() if wrong.any() else 1.0
     for entry in np.asarray(value, object).ravel():
-        check_number(name, entry, remedy, **bound)
+        check_number(name, entry, remedy, least=least, above=above)
