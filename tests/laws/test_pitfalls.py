@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from varprop.laws import clipped_moment, truncated_normal, truncated_std, truncation_report
 from varprop.laws.deviation import deviation
