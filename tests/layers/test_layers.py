@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import sympy as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -363,13 +362,6 @@ def test_messages():
     dependent = (Moments.unit(), Moments.unit(second=2.0))
     with pytest.raises(ValueError, match="that depend on the same weights and are not functions"):
         Add().tangents(dependent, (zero, zero))
-
-
-def test_symbolic_variances_stay_exact():
-    n, s = sp.symbols("n s", positive=True)
-    layer = Dense(n, n, initializers.normal(variance=s**2 / n))
-    law = layer.moments("dense_1", Moments.unit(second=sp.Integer(1)))
-    assert law.second[0, 0] == s**2
 
 
 def test_a_sum_with_a_value_made_from_its_own_weights_is_not_exact(seed):
