@@ -44,6 +44,10 @@ def mlp(
         first = width if input is None else input
         hidden = [width] * _checked_depth(depth)
         last = width if output == "width" else output
+    if not isinstance(tied, bool):
+        raise ValueError(
+            f"tied is True (one matrix for all blocks of a shape) or False, got {tied!r}"
+        )
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
     graph = Graph(first)
     x, size = graph.input, first

@@ -380,7 +380,7 @@ def test_beyond_the_expansion_a_note_says_so():
     theory = predict(net, order=1)
     assert theory.regime("dense_4", "second_moment") == CORRECTED
     assert theory.regime("dense_60", "second_moment") == APPROXIMATE
-    assert any("dense_60: the 1/n term is above half" in note for note in theory.notes())
+    assert any("dense_60: the 1/n terms are above half" in note for note in theory.notes())
     assert not predict(net).notes()
     wide = predict(mlp(4000, 400, activation="tanh", weights=init.normal(variance=1 / 4000)))
     found = wide.lengths["dense_400"]

@@ -15,7 +15,7 @@ from varprop import initializers
 from varprop.builders import mlp, residual
 from varprop.initializers import normal
 from varprop.layers import Dense
-from varprop.moments import EXACT, WIDE, Moments
+from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Moments
 from varprop.theory import backward, predict
 
 PAIRS = {"cross_moment", "correlation", "grad_cross_moment"}
@@ -258,3 +258,12 @@ def test_the_tangent_kernel_is_that_of_torch(seed):
     # one hidden layer of a fixed input: the rule is exact, so only the sampling error is left
     assert np.all(np.abs(theory.value("dense_2", "ntk") - kernels.mean(0)) < 5.5 * error)
     assert np.all(np.abs(1.3 * theory.value("dense_2", "ntk") - kernels.mean(0)) > 5.5 * error)
+
+
+def test_a_deep_narrow_network_is_beyond_the_one_over_n_term():
+    """Its mean correction is small by accident, where lengths fluctuate by more than they are."""
+    narrow = predict(mlp(2, 50, activation="tanh"), order=1)
+    assert narrow.regime("dense_50", "second_moment") is APPROXIMATE
+    assert any(note.startswith("dense_50: the 1/n terms are above half") for note in narrow.notes())
+    wide = predict(mlp(512, 3, activation="tanh"), order=1)
+    assert wide.regime("dense_3", "second_moment") is CORRECTED

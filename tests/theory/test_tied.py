@@ -61,6 +61,11 @@ def test_reused_weights_are_refuted_where_they_matter(seed):
     assert report.verdict is not vp.Verdict.REFUTED
 
 
+def test_tied_is_true_or_false():
+    with pytest.raises(ValueError, match=r"tied is True .* or False, got 'no'"):
+        vp.mlp(6, 2, tied="no")
+
+
 def test_the_conditional_engine_refuses():
     with pytest.raises(ValueError, match="dense_2 uses the weights of dense_1 again"):
         vp.simulate(recurrent(2), draws=8, seed=0, engine="conditional")

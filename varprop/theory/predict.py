@@ -23,12 +23,12 @@ from varprop.theory.finite_width import (
 from varprop.theory.fold import backward, forward
 from varprop.theory.tangent_kernel import tangent_kernel
 
-_BROKEN_NOTE = "the 1/n term is above half of the leading one: too deep for this width"
+_BROKEN_NOTE = "the 1/n terms are above half of the leading ones: too deep for this width"
 _FLUCTUATIONS = {  # each with the table, made when asked for, of what is known of it
     "length_fluctuation": "lengths",
     "grad_length_fluctuation": "gradient_lengths",
 }
-BROKEN = 0.5  # a 1/n term above this part of the leading one is no correction any more
+BROKEN = 0.5  # a 1/n term, of the mean or of its fluctuation, above this part corrects nothing
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,11 +180,13 @@ class Prediction(Result):
         return law.diagonal * (1 + known.shift), regime
 
     def _broken(self, node: str) -> bool:
-        """Whether the 1/n term is so large that it corrects nothing."""
+        """Whether the 1/n terms are so large that they correct nothing."""
         if self.order == 0 or self.moments[node].second_regime != WIDE or self.symbolic:
             return False
         known = self.lengths[node]
-        return isinstance(known, Lengths) and bool(np.any(np.abs(known.shift) > BROKEN))
+        if not isinstance(known, Lengths):
+            return False
+        return bool(np.any(np.maximum(np.abs(known.shift), known.fluctuation) > BROKEN))
 
 
 def predict(network: Network, inputs: Any = None, *, order: int = 0) -> Prediction:
