@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from time import perf_counter
 from zlib import crc32
 
+from varprop.gaussian import forget
 from varprop.ledger.claim import Claim, Evidence, Experiment, Outcome, Settings
 from varprop.stats import TooFewDraws, Verdict, overall
 
@@ -94,6 +95,7 @@ def run_claim(claim: Claim, settings: Settings) -> Outcome:
     proof, failure = _prove(claim)
     own = seeded(claim, settings)
     evidence = tuple(_make(claim, number, own) for number in range(len(claim.experiments)))
+    forget()  # the integrals of one claim are seldom those of the next
     verdict = overall(item.verdict for item in evidence)
     seconds = perf_counter() - started
     return Outcome(claim, not failure, verdict, evidence, seconds, proof, failure)

@@ -237,7 +237,7 @@ CLAIMS = (
                 "default bias times 30",
                 _sine(256, biased=True),
                 [Stated("dense_8", "second_moment", 2.1585)],
-                draws=384,
+                draws=288,
                 engine="explicit",
             ),
         ),
