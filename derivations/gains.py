@@ -7,14 +7,13 @@ import sympy as sp
 
 from derivations.derivation import Derivation, Step
 from derivations.expectations import T, gaussian_integral
-from varprop.activations import Activation, X, custom, get
+from varprop.activations import Activation, X, get
 from varprop.theory.meanfield import critical_point, gain, mean_field
 from varprop.theory.meanfield.gains import NFNET
 
 q = sp.Symbol("q", positive=True)
 WIDE = "wide layers: z ~ N(0, q); weights of variance g^2/fan_in, biases of variance b"
 QUADRATURE = 1e-12
-SELU = (1.0507009873554804934193349852946, 1.6732632423543772848170429916717)
 
 
 def _integral(expression: sp.Expr, variance: float) -> float:
@@ -123,9 +122,7 @@ def gain_table() -> Derivation:
     tanh = get("tanh")
     five = gain("tanh", "torch").mean_field
     kept, slope, _ = _moments(tanh, five.fixed_point)
-    scale, alpha = SELU
-    negative = scale * alpha * (sp.exp(X) - 1)
-    selu = custom("selu", sp.Piecewise((scale * X, X > 0), (negative, True)), (0.0,))
+    selu = get("selu")
     quarter = mean_field(selu, weight_variance=9 / 16)
     after = 9 / 16 * _integral(selu.expression**2, quarter.fixed_point)
     forward = float(mean_field(selu, weight_variance=1.0).variance_map(1.0))

@@ -1,13 +1,12 @@
 """SELU: its two constants from the fixed point (0, 1), and what the fixed point does to signals."""
 
-from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 
 from derivations.derivation import Derivation, Step
 from derivations.expectations import T, gaussian_integral
-from varprop.activations import Activation, X, custom
+from varprop.activations import get
 
 v, lam, alpha = sp.symbols("v lambda alpha", positive=True)
 ROOT = sp.sqrt(2)
@@ -46,20 +45,13 @@ def constants() -> tuple[Any, Any]:
     return slope, 1 / sp.sqrt(square(one, slope, one))
 
 
-def activation() -> Activation:
-    """SELU with the constants to 20 digits."""
-    slope, scale = (c.evalf(20) for c in constants())
-    pieces = sp.Piecewise((scale * X, X > 0), (scale * slope * (sp.exp(X) - 1), True))
-    return replace(custom("selu", pieces), torch_name="selu")
-
-
 def selu_constants() -> Derivation:
     slope, scale = constants()
     to_mean: Any = sp.diff(mean(scale, slope, v), v).subs(v, 1)
     to_square: Any = sp.diff(square(scale, slope, v), v).subs(v, 1)
     gradient = slope_square(scale, slope, sp.S.One)
     below = alpha * (sp.exp(-T) - 1)
-    selu = activation()
+    selu = get("selu")
 
     def near(reason: str, left: Any, right: str, digits: int, what: str) -> Step:
         error = sp.Float(10, 50) ** -digits
@@ -104,7 +96,13 @@ def selu_constants() -> Derivation:
             ),
             near("which is, as in torch's source", slope, TORCH[0], 31, "alpha"),
             near("and second moment 1 fixes lambda", scale, TORCH[1], 31, "lambda"),
-            near("varprop's quadrature of selu^2", selu.second_moment(1.0), "1", 12, "E phi^2"),
+            near(
+                "varprop's own second moment",
+                selu.second_moment(1.0),
+                "1",
+                12,
+                "E phi^2",
+            ),
             near("The map of (mean, variance): d mean/dv", to_mean, "0.088834", 6, "d mean/dv"),
             near("and d variance/dv; both mean columns are 0", to_square, "0.782648", 6, "dv'/dv"),
             near(
@@ -115,11 +113,11 @@ def selu_constants() -> Derivation:
                 "norm",
             ),
             near(
-                "varprop's quadrature of the slopes",
+                "varprop's own slopes",
                 selu.derivative_second_moment(1.0) - gradient.evalf(30) + 1,
                 "1",
                 12,
-                "E phi'^2 by quadrature over the closed form",
+                "E phi'^2 less the closed form, plus 1",
             ),
             near(
                 "Gradients are multiplied by E phi'^2 > 1 in each layer: they grow",

@@ -1,13 +1,11 @@
 """Mean field: edges of chaos, the laws of decay on them, dropout, and what gains really do."""
 
-from dataclasses import replace
 from math import asin, pi, sqrt
 
 import numpy as np
-import sympy as sp
 import torch
 
-from varprop.activations import Activation, X, custom
+from varprop.activations import Activation
 from varprop.builders import mlp
 from varprop.initializers import normal, variance_scaling, xavier_normal
 from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
@@ -167,12 +165,6 @@ def _dropout(keep: float, stated: float, depth: int = 12, width: int = 512) -> E
     return run
 
 
-def _selu() -> Activation:
-    scale, alpha = 1.0507009873554805, 1.6732632423543772
-    below = scale * alpha * (sp.exp(sp.Min(X, 0)) - 1)
-    return replace(custom("selu", scale * sp.Max(X, 0) + below, (0.0,)), torch_name="selu")
-
-
 EDGE = 1.760954639606739  # tanh, sigma_b^2 = 0.05
 ERF_BIAS = 0.5 - sqrt(3) / 2 * asin(0.5)
 GELU_WEIGHT, GELU_BIAS, GELU_STAR = 1.98305826, 0.17292239, (3 + sqrt(17)) / 2
@@ -322,7 +314,7 @@ CLAIMS = (
         experiments=(
             values(
                 "q* = 1",
-                _stack(_selu(), 9 / 16, width=512, depth=8),
+                _stack("selu", 9 / 16, width=512, depth=8),
                 [Stated("dense_8", "second_moment", 1.0)],
                 draws=2 * DRAWS,
             ),

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from scipy import special
 
-from derivations.selu import activation as selu
 from varprop.builders import mlp
 from varprop.initializers import normal, orthogonal, uniform
 from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
@@ -24,7 +23,7 @@ ROOM = 216  # dimensions of a 3 x 3 filter over 24 channels
 
 def _selu(depth: int = 5) -> Network:
     weights = normal(variance=1 / WIDTH)
-    return mlp(WIDTH, depth, activation=selu(), weights=weights, output=None)
+    return mlp(WIDTH, depth, activation="selu", weights=weights, output=None)
 
 
 def _sine(width: int, biased: bool = False) -> Network:
