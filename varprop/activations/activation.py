@@ -129,7 +129,7 @@ class Activation:
 
     def derivative_mean(self, q: Number) -> Number:
         """E phi'(z), z ~ N(0, q); by Stein's lemma E z phi(z) = q E phi'(z), jumps counted."""
-        added = point_masses.mean_slope(self._masses)
+        added = point_masses.mean_slope(self.masses)
         return self._moment("derivative_mean", self.derivative, q, added=added)
 
     def second_moment_slope(self, q: Number) -> Number:
@@ -138,7 +138,7 @@ class Activation:
         At q = 0 the limit from above; raises ValueError where it is infinite.
         """
         integrand = X * self.expression * self.derivative
-        added = point_masses.square_slope(self.expression, self.kinks, self._masses)
+        added = point_masses.square_slope(self.expression, self.kinks, self.masses)
 
         def positive(q: Number) -> Number:
             return self._moment("second_moment_slope", integrand, q, Q, added)
@@ -179,7 +179,12 @@ class Activation:
         return find_jumps(self.expression, self.kinks)
 
     @property
-    def _masses(self) -> point_masses.Jumps:
+    def slope_function(self) -> "Activation":
+        """phi' as an activation."""
+        return Activation(f"{self}'", self.derivative, kinks=self.kinks)
+
+    @property
+    def masses(self) -> point_masses.Jumps:
         """The jumps and their heights: the point masses of phi'."""
         if not self.jumps:
             return ()
@@ -299,7 +304,7 @@ class Activation:
             if name == "kernel" or not self.jumps:
                 return value
             pair = point_masses.derivative_pair
-            return value + pair(self.slope, self.kinks, self._masses, q1, q2, missing)
+            return value + pair(self.slope, self.kinks, self.masses, q1, q2, missing)
 
         missing = values["deficit"]
         if name == "derivative_kernel" and np.any((missing == 0) | (missing == 2)):

@@ -42,14 +42,33 @@ def derivative_pair(
     A mass at a in z, and the slope at z' given z = a; the same exchanged; and two masses.
     """
     c, rest = 1 - missing, missing * (2 - missing)
-    masses = tuple((float(a), float(height)) for a, height in masses)
     total = np.zeros(np.broadcast_shapes(q1.shape, q2.shape, missing.shape))
-    for a, height in masses:
-        for v, w in ((q1, q2), (q2, q1)):
-            centre, spread = c * np.sqrt(w / v) * a, np.sqrt(w * rest)
-            given = gaussian.expectation(slope, centre, spread, kinks).value
-            total = total + height * density(a, v) * given
-        for b, other in masses:
+    total = total + against(masses, slope, kinks, q1, q2, missing)
+    total = total + against(masses, slope, kinks, q2, q1, missing)
+    for a, height in floats(masses):
+        for b, other in floats(masses):
             centre = c * np.sqrt(q2 / q1) * a
             total = total + height * other * density(a, q1) * density(b - centre, q2 * rest)
     return total
+
+
+def against(
+    masses: Jumps,
+    other: Callable[[Any], np.ndarray],
+    kinks: tuple[float, ...],
+    q1: np.ndarray,
+    q2: np.ndarray,
+    missing: np.ndarray,
+) -> np.ndarray:
+    """E m(z) f(z') for m = sum J delta(z - a): each mass, and f at z' given z = a."""
+    c, rest = 1 - missing, missing * (2 - missing)
+    total = np.zeros(np.broadcast_shapes(q1.shape, q2.shape, missing.shape))
+    for a, height in floats(masses):
+        centre, spread = c * np.sqrt(q2 / q1) * a, np.sqrt(q2 * rest)
+        given = gaussian.expectation(other, centre, spread, kinks).value
+        total = total + height * density(a, q1) * given
+    return total
+
+
+def floats(masses: Jumps) -> tuple[tuple[float, float], ...]:
+    return tuple((float(a), float(height)) for a, height in masses)

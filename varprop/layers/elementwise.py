@@ -226,7 +226,7 @@ def torch_function(activation: Activation) -> Any:
 @lru_cache(maxsize=1024)
 def _slope(phi: Activation, function: Activation) -> Activation:
     """phi' of the function, as an activation."""
-    return Activation(f"{phi}'", phi.derivative, kinks=phi.kinks).of(function)
+    return phi.slope_function.of(function)
 
 
 @lru_cache(maxsize=1024)
