@@ -64,6 +64,7 @@ _THEMES = {
     "gains": ("stricter-criticality", "gain-table", "unit-gain"),
     "finite_width": ("length-fluctuation", "length-products", "random-kernel"),
     "finite_width_gradients": ("gradient-fluctuation",),
+    "finite_width_pairs": ("random-kernel-of-pairs", "gradient-terms"),
     "finite_width_laws": ("length-law-moments", "dead-networks", "typical-length"),
 }
 

@@ -119,7 +119,11 @@ def test_what_has_no_theory_says_which_assumption_fails():
     cases = [
         (mlp(4, 2, weights=Given(law=Heavy())), "weights of finite kurtosis, and Heavy"),
         (mlp(4, 2, weights=Given(law=Odd())), "gates of relu are fair where z = W x . b is symm"),
-        (mlp(4, 2, activation="tanh"), "linear on both sides of zero, and tanh is none"),
+        (
+            mlp(4, 2, activation="tanh", weights=init.uniform(-1, 1)),
+            "linear on both sides of zero, and tanh is none; .*1/n: weights must be Gaussian",
+        ),
+        (mlp(4, 2, activation="sign"), "1/n: sign jumps, and E phi'.z.\\^2 is infinite"),
         (mlp(4, 2, tied=True), "gradients need fresh weights, and those of dense_1"),
         (residual(4, 2), "add_2: .* chains of dense, .* this is a add layer"),
         (graph.network(), "relu_1: gates of relu are fair where"),

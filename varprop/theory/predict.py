@@ -16,9 +16,13 @@ from varprop.results import Result, Row
 from varprop.theory.finite_width import (
     Absent,
     GradientLengths,
+    GradientTerms,
     Lengths,
+    Pairs,
     gradient_lengths,
+    gradient_terms,
     lengths,
+    pairs,
 )
 from varprop.theory.fold import backward, forward
 from varprop.theory.tangent_kernel import tangent_kernel
@@ -37,15 +41,17 @@ class Prediction(Result):
 
     Numbers for a numeric network, SymPy expressions for a symbolic one. Values of one input have
     shape (points,), those of pairs (points, points). `moments` and `gradients` are the folds of
-    the rules; with `order` 1, `second_moment` and `variance` carry the 1/n term where it is known.
-    `lengths` and `gradient_lengths` hold what is known of fluctuations over networks at each node.
+    the rules, in the limit; with `order` 1 or None, `value` adds the 1/n term where it is known (to
+    `second_moment`, `variance`, `cross_moment`, `correlation`, `grad_second_moment`). `lengths`,
+    `pairs`, `gradient_lengths` and `gradient_terms` hold what is known of finite width at each
+    node, or why nothing is; each is computed when it is first asked for.
     """
 
     network: Network
     moments: Mapping[str, Moments]
     gradients: Mapping[str, Gradients]
     inputs: np.ndarray | None = None
-    order: int = 0
+    order: int | None = 0
 
     @cached_property
     def lengths(self) -> Mapping[str, Lengths | Absent]:
@@ -53,9 +59,28 @@ class Prediction(Result):
         return lengths(self.network, self.moments, self.inputs)
 
     @cached_property
-    def gradient_lengths(self) -> Mapping[str, GradientLengths | Absent]:
-        """The fluctuation of |dL/dx|^2 of each node over networks, or why it has no theory."""
-        return gradient_lengths(self.network, self.moments)
+    def pairs(self) -> Mapping[str, Pairs | Absent]:
+        """The 1/n terms of two inputs at each node, or why they have no theory."""
+        return pairs(self.network, self.moments)
+
+    @cached_property
+    def gradient_terms(self) -> Mapping[str, GradientTerms | Absent]:
+        """The 1/n terms of |dL/dx|^2 at each node, or why they have no theory."""
+        return gradient_terms(self.network, self.moments, self.gradients, self.lengths)
+
+    @cached_property
+    def gradient_lengths(self) -> Mapping[str, GradientLengths | GradientTerms | Absent]:
+        """The fluctuation of |dL/dx|^2 of each node over networks, or why it has no theory.
+
+        Exact where that is known, else to the first order in 1/n.
+        """
+        found: dict[str, Any] = gradient_lengths(self.network, self.moments)
+        for name, known in found.items():
+            if isinstance(known, Absent):
+                terms = self.gradient_terms[name]
+                both = f"{known.reason}; to the first order in 1/n: "
+                found[name] = Absent(both + terms.reason) if isinstance(terms, Absent) else terms
+        return found
 
     @property
     def points(self) -> int:
@@ -78,11 +103,28 @@ class Prediction(Result):
         return tuple(self._all_entries(node))
 
     def notes(self) -> tuple[str, ...]:
-        """The uncontrolled steps taken, each with its node."""
+        """The uncontrolled steps taken, each with its node; with `order` 1 what has no 1/n term."""
         laws = [(name, law.notes) for name, law in self.moments.items()]
         laws += [(name, gradient.notes) for name, gradient in self.gradients.items()]
         laws += [(name, (_BROKEN_NOTE,)) for name, _, _ in self.network if self._broken(name)]
-        return tuple(dict.fromkeys(f"{name}: {note}" for name, notes in laws for note in notes))
+        found = [f"{name}: {note}" for name, notes in laws for note in notes]
+        if self.order == 1:
+            found += [f"order 1 adds nothing to {what}: {why}" for what, why in self._refused()]
+        return tuple(dict.fromkeys(found))
+
+    def _refused(self) -> Iterator[tuple[str, str]]:
+        """The quantities in the limit of which `order` 1 was asked for, and why they stay."""
+        for name, _, _ in self.network:
+            law, gradient = self.moments[name], self.gradients[name]
+            wide = {
+                "second_moment": (law.second_regime, "lengths"),
+                "grad_second_moment": (gradient.regime, "gradient_terms"),
+            }
+            if self.points > 1:
+                wide["cross_moment"] = (law.cross_regime, "pairs")
+            for quantity, (regime, table) in wide.items():
+                if regime == WIDE and isinstance(known := getattr(self, table)[name], Absent):
+                    yield quantity, known.reason
 
     def latex(self, node: str, quantity: str, point: int = 0, other: int | None = None) -> str:
         """The predicted expression as LaTeX; for quantities of pairs, that of (point, other).
@@ -145,7 +187,7 @@ class Prediction(Result):
             "mean": (law.mean, law.mean_regime),
             "second_moment": (square, regime),
             "variance": (square - law.mean**2, mean_too if np.any(law.mean) else regime),
-            "grad_second_moment": (gradient.diagonal, gradient.regime),
+            "grad_second_moment": self._gradient(node),
         }
         if (fourth := kurtosis(law)) is not None:
             entries["kurtosis"] = (
@@ -162,9 +204,10 @@ class Prediction(Result):
                 max(gradient.regime, x.second_regime),
             )
         if self.points > 1:
-            entries["cross_moment"] = (law.second, law.cross_regime)
-            ratio = max(law.cross_regime, law.second_regime, EXACT if law.fixed else Regime.WIDE)
-            entries["correlation"] = (correlation(law), ratio)
+            cross, known = self._cross(node)
+            entries["cross_moment"] = (cross, known)
+            finest = EXACT if law.fixed else WIDE if self.order == 0 else CORRECTED
+            entries["correlation"] = (correlation(cross), max(known, regime, finest))
             entries["grad_cross_moment"] = (gradient.second, gradient.cross_regime)
         return entries
 
@@ -176,33 +219,76 @@ class Prediction(Result):
         known = self.lengths[node]
         if isinstance(known, Absent):
             return law.diagonal, law.second_regime
-        regime = APPROXIMATE if self._broken(node) else CORRECTED
-        return law.diagonal * (1 + known.shift), regime
+        return self._corrected(law.diagonal, known.shift * law.diagonal, self._broken(node))
+
+    def _cross(self, node: str) -> tuple[np.ndarray, Regime]:
+        """E x x' in the same way, with E x^2 on its diagonal."""
+        law = self.moments[node]
+        if self.order == 0 or law.cross_regime != WIDE:
+            return law.second, law.cross_regime
+        known = self.pairs[node]
+        if isinstance(known, Absent):
+            return law.second, law.cross_regime
+        square, _ = self._second(node)
+        change = known.cross_shift(self.points)
+        sizes = np.sqrt(law.diagonal[:, None] * law.diagonal[None, :])
+        broken = self._broken(node) or bool(np.any(np.abs(change) > BROKEN * sizes))
+        cross, regime = self._corrected(law.second, change, broken)
+        return np.where(np.eye(self.points, dtype=bool), np.diag(square), cross), regime
+
+    def _gradient(self, node: str) -> tuple[np.ndarray, Regime]:
+        """E g^2 in the same way."""
+        gradient = self.gradients[node]
+        square, regime = gradient.diagonal, gradient.regime
+        if self.order == 0 or regime != WIDE:
+            return square, regime
+        known = self.gradient_terms[node]
+        if isinstance(known, Absent):
+            return square, regime
+        return self._corrected(square, known.shift * square, _too_large(known))
+
+    def _corrected(
+        self, limit: np.ndarray, change: np.ndarray, broken: bool
+    ) -> tuple[np.ndarray, Regime]:
+        """The limit with its 1/n term, which by default is left where it corrects nothing."""
+        if broken and self.order is None:
+            return limit, WIDE
+        return limit + change, APPROXIMATE if broken else CORRECTED
 
     def _broken(self, node: str) -> bool:
-        """Whether the 1/n terms are so large that they correct nothing."""
+        """Whether the 1/n terms of lengths are so large that they correct nothing."""
         if self.order == 0 or self.moments[node].second_regime != WIDE or self.symbolic:
             return False
         known = self.lengths[node]
-        if not isinstance(known, Lengths):
-            return False
-        return bool(np.any(np.maximum(np.abs(known.shift), known.fluctuation) > BROKEN))
+        return isinstance(known, Lengths) and _too_large(known)
 
 
-def predict(network: Network, inputs: Any = None, *, order: int = 0) -> Prediction:
+def _too_large(known: Lengths | GradientTerms) -> bool:
+    return bool(np.any(np.maximum(np.abs(known.shift), known.fluctuation) > BROKEN))
+
+
+def predict(network: Network, inputs: Any = None, *, order: int | None = 0) -> Prediction:
     """The theory of a network for `inputs`.
 
     `inputs`: real data of shape (points, channels) (NumPy or torch); None for one input with
-    x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`. `order` 0 is the
-    limit of infinite width (exact where the regime says so); 1 adds the 1/n term to the second
-    moments where it is known, which is `corrected`: chains of dense layers with Gaussian weights.
-    Deep narrow networks are beyond it, and a note says so; that is why it must be asked for.
+    x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`.
+
+    `order` 0 is the limit of infinite width (exact where the regime says so). 1 adds the 1/n term,
+    which is `corrected`, where it is known: second moments, products of two inputs and second
+    moments of gradients in chains of dense layers with Gaussian weights; `notes()` names the
+    assumption that fails elsewhere, and says where a network is so deep and narrow that the terms
+    correct nothing. None is the best there is: the 1/n term where it is known and small, else the
+    limit. The limit is the default, since it is what papers state and the 1/n term of two inputs
+    costs ten two-dimensional integrals for each pair and layer.
 
     Raises ValueError for inputs that do not fit, and for layers without a rule.
     """
     check_network(network)
-    if isinstance(order, bool) or order not in (0, 1):
-        raise ValueError(f"order must be 0 (the limit) or 1 (with the 1/n term), got {order!r}")
+    if isinstance(order, bool) or order not in (0, 1, None):
+        raise ValueError(
+            "order must be 0 (the limit), 1 (with the 1/n term) or None (the best there is), "
+            f"got {order!r}"
+        )
     start = input_law(network, inputs)
     laws = forward(network, {network.input: start})
     data = None
@@ -247,15 +333,15 @@ def kurtosis(law: Moments) -> np.ndarray | None:
         return central / variance / variance
 
 
-def correlation(law: Moments) -> np.ndarray:
+def correlation(second: np.ndarray) -> np.ndarray:
     """E x x' / sqrt(E x^2 E x'^2)."""
-    square = law.diagonal
-    if law.symbolic:
+    square = np.diagonal(second, axis1=-2, axis2=-1)
+    if is_symbolic(second):
         root = np.frompyfunc(sp.sqrt, 1, 1)(square[..., :, None] * square[..., None, :])
-        return law.second / root
+        return second / root
     root = np.sqrt(square)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return law.second / root[..., :, None] / root[..., None, :]
+        return second / root[..., :, None] / root[..., None, :]
 
 
 def _short(value: Any) -> str:

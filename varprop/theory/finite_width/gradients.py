@@ -27,7 +27,8 @@ from varprop.activations import X
 from varprop.layers import Dense, Elementwise, Input, Scale
 from varprop.moments import APPROXIMATE, EXACT, Moments, Regime
 from varprop.network import Network, Node
-from varprop.theory.finite_width.lengths import Absent, fluctuation_of, gates, plain
+from varprop.theory.finite_width.lengths import fluctuation_of, gates, plain
+from varprop.theory.finite_width.refusal import Absent, NoTheory
 from varprop.theory.finite_width.rows import Rows, rows
 
 Slopes = tuple[Any, Any]
@@ -86,7 +87,7 @@ def _tried(
 ) -> GradientLengths | Absent:
     try:
         return _below(node, laws[node.inputs[0]], reached[node.inputs[0]], g)
-    except ValueError as refusal:
+    except NoTheory as refusal:
         return Absent(f"{node.name}: {refusal}")
 
 
@@ -124,17 +125,17 @@ def _below(node: Node, law: Moments, reached: Slopes | None, g: GradientLengths)
         if layer.activation.expression == X:
             return g
         if not layer.activation.homogeneous:
-            raise ValueError(
-                "the fluctuation of gradients is known after activations that are linear on both "
-                f"sides of zero, and {layer.activation} is none; {MEASURE}"
+            raise NoTheory(
+                "the exact fluctuation of gradients is known after activations that are linear on "
+                f"both sides of zero, and {layer.activation} is none; {MEASURE}"
             )
         if reached is None:
-            raise ValueError(
+            raise NoTheory(
                 f"gates of {layer.activation} are fair where z = W x + b is symmetric, and this "
                 f"is no function of such z; {MEASURE}"
             )
         return gated(layer, law, reached, g)
-    raise ValueError(
+    raise NoTheory(
         "the fluctuation of gradients is known for chains of dense, elementwise and scale layers, "
         f"and this is a {layer.kind} layer; {MEASURE}"
     )
@@ -143,7 +144,7 @@ def _below(node: Node, law: Moments, reached: Slopes | None, g: GradientLengths)
 def dense(layer: Dense, law: Moments, h: GradientLengths) -> GradientLengths:
     """g = W' h."""
     if layer.tied is not None:
-        raise ValueError(
+        raise NoTheory(
             f"gradients need fresh weights, and those of {layer.tied} are used again; {MEASURE}"
         )
     weights = Rows(*(plain(v, law.symbolic) for v in rows(layer.weight_law).backward))
@@ -164,7 +165,7 @@ def gated(layer: Elementwise, law: Moments, reached: Slopes, g: GradientLengths)
     if None in slopes:
         return after
     if slopes == (0, 0):
-        raise ValueError(f"{layer.activation} of this value is constant, so it has no gradient")
+        raise NoTheory(f"{layer.activation} of this value is constant, so it has no gradient")
     fourth = plain(gates(*slopes), law.symbolic) * g.base
     value = fluctuation_of(g.channels, fourth, g.shared)
     return replace(after, fluctuation=value, fourth=fourth)

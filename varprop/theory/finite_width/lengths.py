@@ -33,6 +33,7 @@ from varprop.layers import Dense, Elementwise, Input, Scale
 from varprop.moments import CORRECTED, EXACT, Moments, Regime
 from varprop.network import Network, Node
 from varprop.theory.finite_width.bend import second_moment_bend
+from varprop.theory.finite_width.refusal import Absent, NoTheory, moments_needed
 from varprop.theory.finite_width.rows import Rows, finite_kurtosis, rows
 
 
@@ -72,13 +73,6 @@ class Lengths:
         return self.fourth
 
 
-@dataclass(frozen=True)
-class Absent:
-    """Why there is no theory of the lengths at a node."""
-
-    reason: str
-
-
 def lengths(
     network: Network, laws: Mapping[str, Moments], inputs: np.ndarray | None
 ) -> dict[str, Lengths | Absent]:
@@ -98,7 +92,7 @@ def lengths(
                 found[node.name] = start(node.layer.channels, laws[node.name], inputs)
             else:
                 found[node.name] = _after(node, laws, *known)
-        except ValueError as refusal:
+        except NoTheory as refusal:
             found[node.name] = Absent(f"{node.name}: {refusal}")
     return found
 
@@ -106,7 +100,7 @@ def lengths(
 def start(channels: Any, law: Moments, inputs: np.ndarray | None) -> Lengths:
     """The statistics of the input: its length does not fluctuate."""
     if not law.fixed:
-        raise ValueError(
+        raise NoTheory(
             "the fluctuation of lengths needs an input that is the same in every network, or "
             "uniform on a sphere; give real inputs"
         )
@@ -135,7 +129,7 @@ def _after(node: Node, laws: Mapping[str, Moments], x: Lengths, *others: Lengths
         if phi.homogeneous and x.slopes is not None:
             return homogeneous(phi, x, law.symbolic)
         return first_order(phi, laws[node.inputs[0]], x)
-    raise ValueError(
+    raise NoTheory(
         "the fluctuation of lengths is known for chains of dense, elementwise and scale layers, "
         f"and this is a {layer.kind} layer; measure this network with varprop.simulate instead"
     )
@@ -144,13 +138,13 @@ def _after(node: Node, laws: Mapping[str, Moments], x: Lengths, *others: Lengths
 def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
     """z = W x + b."""
     if layer.tied is not None:
-        raise ValueError(
+        raise NoTheory(
             f"lengths need fresh weights, and those of {layer.tied} are used again; "
             "measure this network with varprop.simulate instead"
         )
     weights = Rows(*(plain(value, law.symbolic) for value in rows(layer.weight_law)))
     if (weights.same_fourth != 0 or weights.other_fourth != 0) and x.fourth is None:
-        raise ValueError(
+        raise NoTheory(
             f"weights of kurtosis other than 3 ({layer.weights}) need E sum x^4 of the input, and "
             "only its second moments were given: give real inputs"
         )
@@ -184,7 +178,7 @@ def homogeneous(phi: Activation, z: Lengths, symbolic: bool) -> Lengths:
     assert z.slopes is not None and z.base is not None
     slopes = [plain(phi.expression.subs(X, sp.sympify(s)), symbolic) for s in z.slopes]
     if slopes == [0, 0]:
-        raise ValueError(f"{phi} of this value is zero in every network, so it has no length")
+        raise NoTheory(f"{phi} of this value is zero in every network, so it has no length")
     fourth = plain(gates(*slopes), symbolic) * z.base
     return replace(
         z,
@@ -198,10 +192,10 @@ def homogeneous(phi: Activation, z: Lengths, symbolic: bool) -> Lengths:
 def first_order(phi: Activation, law: Moments, z: Lengths) -> Lengths:
     """x = phi(z) to the first order in 1/n, for pre-activations z that are Gaussian given x."""
     if not z.gaussian:
-        raise ValueError(_why_not(phi, z))
+        raise NoTheory(_why_not(phi, z))
     q = law.diagonal
-    square, slope = phi.second_moment(q), phi.second_moment_slope(q)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with moments_needed(), np.errstate(invalid="ignore", divide="ignore"):
+        square, slope = phi.second_moment(q), phi.second_moment_slope(q)
         fourth = phi.fourth_moment(q) / square**2
         gain = q * slope / square
         bend = q**2 * second_moment_bend(phi, q) / square / 2

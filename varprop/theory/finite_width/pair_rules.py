@@ -146,9 +146,7 @@ def fourth_minus_means(powers: Any, means: Any) -> np.ndarray:
 def gaussian_noise(k11: Any, k12: Any, k22: Any) -> np.ndarray:
     """C of z itself, by Isserlis: K_ac K_bd + K_ad K_bc."""
     k = ((k11, k12), (k12, k22))
-    rows = [
-        [k[a][c] * k[b][d] + k[a][d] * k[b][c] for c, d in ENTRIES] for a, b in ENTRIES
-    ]
+    rows = [[k[a][c] * k[b][d] + k[a][d] * k[b][c] for c, d in ENTRIES] for a, b in ENTRIES]
     return stacked(rows)
 
 

@@ -88,7 +88,8 @@ def _after(node: Node, laws: Mapping[str, Moments], *before: Pairs) -> Pairs:
             )
         if law.symbolic:
             raise NoTheory("the 1/n term of two inputs needs numbers; give numeric widths and laws")
-        return elementwise(rule(layer.activation, *entries(below)[::2], gaps(below)), z)
+        q1, _, q2 = entries(below)
+        return elementwise(rule(layer.activation, q1, q2, gaps(below)), z)
     raise NoTheory(
         "the 1/n term of two inputs is known for chains of dense, elementwise and scale layers, "
         f"and this is a {layer.kind} layer; {MEASURE}"
@@ -132,7 +133,9 @@ def dense(layer: Dense, law: Moments, x: Pairs) -> Pairs:
 def require_gaussian(layer: Dense) -> None:
     """Raises NoTheory for weights that are used again, or that are not Gaussian."""
     if layer.tied is not None:
-        raise NoTheory(f"weights must be fresh, and those of {layer.tied} are used again; {MEASURE}")
+        raise NoTheory(
+            f"weights must be fresh, and those of {layer.tied} are used again; {MEASURE}"
+        )
     laws = (("weights", layer.weight_law), ("biases", layer.bias_law))
     for what, law in laws:
         if law is not None and not law.gaussian and law.variance != 0:

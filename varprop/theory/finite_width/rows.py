@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from varprop.laws import Law, Orthogonal, Sparse, Spherical
+from varprop.theory.finite_width.refusal import NoTheory
 
 
 class Rows(NamedTuple):
@@ -55,7 +56,7 @@ class Rows(NamedTuple):
 def rows(law: Law) -> Rows:
     """The numbers of a law of zero mean; SymPy expressions.
 
-    Raises ValueError for a law whose fourth moments are infinite or not known.
+    Raises NoTheory for a law whose fourth moments are infinite or not known.
     """
     if isinstance(law, Orthogonal):
         size = sp.Max(law.rows, law.cols)
@@ -70,19 +71,19 @@ def rows(law: Law) -> Rows:
         kept = law.rows - law.zeros
         both = kurtosis / 3 * (kept - 1) / (law.rows - 1) if law.rows != 1 else sp.S.One
         return Rows(sp.Integer(3), kurtosis - 3, sp.S.One, both - 1)
-    raise ValueError(
+    raise NoTheory(
         "fourth moments of lengths are known for independent, orthogonal, spherical and sparse "
         f"weights, got {law}; measure this network with varprop.simulate instead"
     )
 
 
 def finite_kurtosis(law: Law, what: str) -> sp.Expr:
-    """The kurtosis; 3 for a constant, which does not use it. ValueError where it is infinite."""
+    """The kurtosis; 3 for a constant, which does not use it. NoTheory where it is infinite."""
     if law.variance.is_zero:
         return sp.Integer(3)
     kurtosis = sp.sympify(law.kurtosis)
     if kurtosis.is_finite is False or kurtosis is sp.nan:
-        raise ValueError(
+        raise NoTheory(
             f"fourth moments of lengths need {what} of finite kurtosis, and {law} has {kurtosis}; "
             "cut its tails, or measure medians with varprop.simulate"
         )
