@@ -6,7 +6,13 @@ import numpy as np
 import sympy as sp
 
 from derivations.derivation import Derivation, Step, row
-from derivations.expectations import expect_polynomial, gaussian_moments, polynomial_in_width
+from derivations.expectations import (
+    expect_polynomial,
+    gaussian_integral,
+    gaussian_moments,
+    polynomial_in_width,
+)
+from varprop.activations import X, get
 from varprop.theory.finite_width.gradient_terms import Block, Reach, below
 from varprop.theory.finite_width.pair_rules import (
     Rule,
@@ -19,16 +25,15 @@ from varprop.theory.finite_width.pairs import Pairs, elementwise
 
 a, b, r = sp.symbols("a b r", positive=True)  # Cholesky factor of K: z = a U, z' = b U + r V
 u, v = sp.symbols("u v", real=True)
-x = sp.Symbol("x", real=True)
 k11, k12, k22 = sp.symbols("K_11 K_12 K_22", positive=True)
 n = sp.Symbol("n", positive=True)
 NORMAL = {u: gaussian_moments(1), v: gaussian_moments(1)}
-CUBIC = sp.Symbol("p", real=True) * x + sp.Symbol("s", real=True) * x**3 + x**2
+CUBIC = sp.Symbol("p", real=True) * X + sp.Symbol("s", real=True) * X**3 + X**2
 
 
 def _pair(f: Any, g: Any) -> Any:
     """E f(z) g(z') as a polynomial in the entries of K."""
-    product = sp.expand(f.subs(x, a * u) * g.subs(x, b * u + r * v))
+    product = sp.expand(f.subs(X, a * u) * g.subs(X, b * u + r * v))
     mean = sp.expand(expect_polynomial(product, NORMAL))
     return sp.expand(
         sp.simplify(mean.subs(r, sp.sqrt(k22 - b**2)).subs(b, k12 / a)).subs(a, sp.sqrt(k11))
@@ -36,15 +41,15 @@ def _pair(f: Any, g: Any) -> Any:
 
 
 def _sides(f: Any) -> tuple[Side, Side]:
-    slope, second = sp.diff(f, x), sp.diff(f, x, 2)
-    parts = (_pair(x * slope, f), _pair(x * second, slope), _pair(x**2 * second, f))
+    slope, second = sp.diff(f, X), sp.diff(f, X, 2)
+    parts = (_pair(X * slope, f), _pair(X * second, slope), _pair(X**2 * second, f))
     return Side(k11, *parts), Side(
         k22, *(p.subs({k11: k22, k22: k11}, simultaneous=True) for p in parts)
     )
 
 
 def _derivatives(f: Any) -> tuple[list, list]:
-    slope, second = sp.diff(f, x), sp.diff(f, x, 2)
+    slope, second = sp.diff(f, X), sp.diff(f, X, 2)
     return cross_derivatives(k12, _pair(slope, slope), _pair(second, second), *_sides(f))
 
 
@@ -77,17 +82,17 @@ def random_kernel_of_pairs() -> Derivation:
     entries = (k11, k12, k22)
     wick = gaussian_noise(*(np.array([k], dtype=object) for k in entries))[0]
     gauss = fourth_minus_means(
-        [np.array([_pair(x ** (4 - k), x**k)], dtype=object) for k in range(5)],
+        [np.array([_pair(X ** (4 - k), X**k)], dtype=object) for k in range(5)],
         [np.array([k], dtype=object) for k in entries],
     )[0]
-    square = _rule(x**2)
+    square = _rule(X**2)
     shared = np.array(
         [[sp.Symbol(f"T_{min(i, j)}{max(i, j)}") for j in range(3)] for i in range(3)]
     )
     shift = np.array(sp.symbols("S_0 S_1 S_2"))
     moved = elementwise(square, Pairs(n, shift[None], shared[None], shared[None]))
     change = sp.symbols("delta_0:3", real=True)
-    kernel = _pair(x**2, x**2)
+    kernel = _pair(X**2, X**2)
     exact = sp.expand(
         kernel.subs({k: k + c for k, c in zip(entries, change, strict=True)}, simultaneous=True)
         - kernel
@@ -98,7 +103,7 @@ def random_kernel_of_pairs() -> Derivation:
         for powers, coefficient in quadratic.terms()
         if sum(powers) <= 2
     )
-    noise = polynomial_in_width(lambda k: _sum_of_products(k, x**2), n, 2)
+    noise = polynomial_in_width(lambda k: _sum_of_products(k, X**2), n, 2)
     return Derivation(
         "random-kernel-of-pairs",
         "The kernel of two inputs moves by its Hessian against the covariance of its entries",
@@ -151,23 +156,29 @@ def _moment(powers: tuple[int, ...], shift: Any, shared: Any) -> Any:
     return shift[at[0]] if len(at) == 1 else shared[at[0], at[1]]
 
 
+def _slopes(f: Any, power: int) -> Any:
+    """E f'(z)^power at K = 1."""
+    return gaussian_integral(sp.diff(f, X) ** power, X, sp.S.One).doit()
+
+
 def gradient_terms() -> Derivation:
     q, h, m = sp.symbols("K H M", positive=True)
     phi = CUBIC
-    slope = sp.diff(phi, x)
+    slope = sp.diff(phi, X)
     one = lambda f: sp.expand(expect_polynomial(  # noqa: E731
-        sp.expand(f.subs(x, sp.sqrt(q) * u)), NORMAL
+        sp.expand(f.subs(X, sp.sqrt(q) * u)), NORMAL
     ))  # fmt: skip
     g, d = one(phi**2), one(slope**2)
     # y given z: (H/K) z + sqrt(M - H^2/K) V
-    y = h / q * x + sp.sqrt(m - h**2 / q) * v
+    y = h / q * X + sp.sqrt(m - h**2 / q) * v
     overlap = sp.expand(expect_polynomial(one(sp.expand(phi * slope * y)), NORMAL))
     moved = sp.expand(expect_polynomial(one(sp.expand(slope**2 * y**2)), NORMAL))
-    first = sp.cancel(one(slope**2 * (x**2 / q - 1)) / 2)
-    second = sp.cancel(one(slope**2 * (x**4 / q**2 - 6 * x**2 / q + 3)) / 4)
+    first = sp.cancel(one(slope**2 * (X**2 / q - 1)) / 2)
+    second = sp.cancel(one(slope**2 * (X**4 / q**2 - 6 * X**2 / q + 3)) / 4)
     relu = Block(1, 0, 0, 1, 2, 2)  # r, i, j, o; e = E z^2 step / (K/2)(1/2), f = (1/2)/(1/2)^2
     linear = Block(1, 0, 0, 1, 1, 1)
     sizes = sp.symbols("n_0:4", positive=True)
+    erf = get("erf").expression
 
     def stack(block: Block) -> Any:
         """v_out at the input of two hidden layers and a readout."""
@@ -202,6 +213,12 @@ def gradient_terms() -> Derivation:
                 row(first, second),
                 row(sp.expand(q * sp.diff(d, q)), sp.expand(q**2 * sp.diff(d, q, 2))),
                 what="K d', K^2 d''",
+            ),
+            Step(
+                "A neuron scatters `3 E phi'^4/(E phi'^2)^2 - 1`: 4 for erf at K = 1, 5 for ReLU",
+                row(3 * _slopes(erf, 4) / _slopes(erf, 2) ** 2 - 1, 3 * relu.fourth - 1),
+                row(4, 5),
+                what="3 f - 1",
             ),
             Step(
                 "varprop's rule for hidden ReLU layers: the first order of "

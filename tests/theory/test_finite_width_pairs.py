@@ -144,7 +144,7 @@ def test_squares_are_exact_at_any_width(n, rng):
 
 @pytest.mark.parametrize("n", [2, 5])
 def test_gradients_of_squares_are_exact_at_any_width(n, rng):
-    """phi' y = 2 z y: M' = 4 (K M + 2 H^2), quadratic too: E g^2 at dense_1 of two hidden layers."""
+    """phi' y = 2 z y: M' = 4 (K M + 2 H^2), quadratic too; two hidden layers above dense_1."""
     weight, bias = 0.3, 0.2
     x = rng.normal(size=(1, n))
     q = float(weight * x[0] @ x[0] / n + bias)

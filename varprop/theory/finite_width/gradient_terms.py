@@ -102,7 +102,8 @@ def block_of(phi: Activation, psi: Activation, q: np.ndarray) -> Block:
     """The moments of phi and psi at z ~ N(0, q), q > 0.
 
     By parts, with Z = z/sqrt(q), K d' = E psi^2 (Z^2 - 1)/2 and
-    K^2 d'' = E psi^2 (Z^4 - 6 Z^2 + 3)/4, free of psi'. Raises NoTheory where a moment cannot be had.
+    K^2 d'' = E psi^2 (Z^4 - 6 Z^2 + 3)/4, free of psi'. Raises NoTheory where a moment
+    cannot be had.
     """
     if np.any(q < TINY):
         raise NoTheory("an input is zero here, or too small for fourth powers in floats")

@@ -135,6 +135,6 @@ def _require_smooth(layer: Elementwise, below: Moments) -> None:
         raise NoTheory(f"{layer.activation} jumps, and E phi'(z)^2 is infinite")
     if below.gaussian is None:
         raise NoTheory(
-            f"the 1/n term of gradients is known for {layer.activation} of pre-activations W x + b, "
-            f"and this value is none; {MEASURE}"
+            f"the 1/n term of gradients is known for {layer.activation} of pre-activations "
+            f"W x + b, and this value is none; {MEASURE}"
         )
