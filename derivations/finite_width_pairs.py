@@ -139,8 +139,8 @@ def random_kernel_of_pairs() -> Derivation:
                 what="Cov(G_11, G_12)",
             ),
             Step(
-                "phi = z^2 of a random kernel: expand `E phi phi' = K_11 K_22 + 2 K_12^2` about its "
-                "limit; varprop's rule has all of the first order",
+                "phi = z^2 of a random kernel: expand `E phi phi' = K_11 K_22 + 2 K_12^2` about "
+                "its limit; varprop's rule has all of the first order",
                 sp.expand(moved.shift[0, 1]),
                 sp.expand(mean),
                 what="S'_12",
@@ -191,9 +191,9 @@ def gradient_terms() -> Derivation:
         "gradient-terms",
         "A tangent is a second input of the random kernel, and squared gradients are its length",
         (
-            "rows (z, y) of an input and a tangent are normal with `K, H, M`; phi a cubic with free "
-            "coefficients",
-            "Gaussian weights",
+            "rows (z, y) of an input and a tangent are normal with `K, H, M`; phi a cubic with "
+            "free coefficients",
+            "Gaussian weights; entries of the kernel vary as in random-kernel-of-pairs",
         ),
         (
             Step(

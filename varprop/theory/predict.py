@@ -214,23 +214,17 @@ class Prediction(Result):
     def _second(self, node: str) -> tuple[np.ndarray, Regime]:
         """E x^2, with its 1/n term where it is asked for, needed and known."""
         law = self.moments[node]
-        if self.order == 0 or law.second_regime != WIDE:
-            return law.diagonal, law.second_regime
-        known = self.lengths[node]
-        if isinstance(known, Absent):
-            return law.diagonal, law.second_regime
-        return self._corrected(law.diagonal, known.shift * law.diagonal, self._broken(node))
+        square = law.diagonal
+        if (known := self._terms("lengths", node, law.second_regime)) is None:
+            return square, law.second_regime
+        return self._corrected(square, known.shift * square, self._broken(node))
 
     def _cross(self, node: str) -> tuple[np.ndarray, Regime]:
         """E x x' in the same way, with E x^2 on its diagonal."""
         law = self.moments[node]
-        if self.order == 0 or law.cross_regime != WIDE:
+        if (known := self._terms("pairs", node, law.cross_regime)) is None:
             return law.second, law.cross_regime
-        known = self.pairs[node]
-        if isinstance(known, Absent):
-            return law.second, law.cross_regime
-        square, _ = self._second(node)
-        change = known.cross_shift(self.points)
+        change, (square, _) = known.cross_shift(self.points), self._second(node)
         sizes = np.sqrt(law.diagonal[:, None] * law.diagonal[None, :])
         broken = self._broken(node) or bool(np.any(np.abs(change) > BROKEN * sizes))
         cross, regime = self._corrected(law.second, change, broken)
@@ -239,13 +233,17 @@ class Prediction(Result):
     def _gradient(self, node: str) -> tuple[np.ndarray, Regime]:
         """E g^2 in the same way."""
         gradient = self.gradients[node]
-        square, regime = gradient.diagonal, gradient.regime
-        if self.order == 0 or regime != WIDE:
-            return square, regime
-        known = self.gradient_terms[node]
-        if isinstance(known, Absent):
-            return square, regime
+        square = gradient.diagonal
+        if (known := self._terms("gradient_terms", node, gradient.regime)) is None:
+            return square, gradient.regime
         return self._corrected(square, known.shift * square, _too_large(known))
+
+    def _terms(self, table: str, node: str, regime: Regime) -> Any:
+        """The 1/n terms of a number of that regime in the limit; None if unasked or unknown."""
+        if self.order == 0 or regime != WIDE:
+            return None
+        known = getattr(self, table)[node]
+        return None if isinstance(known, Absent) else known
 
     def _corrected(
         self, limit: np.ndarray, change: np.ndarray, broken: bool
