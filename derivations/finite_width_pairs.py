@@ -13,7 +13,6 @@ from derivations.expectations import (
     polynomial_in_width,
 )
 from varprop.activations import X, get
-from varprop.theory.finite_width.gradient_terms import Block, Reach, below
 from varprop.theory.finite_width.pair_rules import (
     Rule,
     Side,
@@ -22,6 +21,7 @@ from varprop.theory.finite_width.pair_rules import (
     gaussian_noise,
 )
 from varprop.theory.finite_width.pairs import Pairs, elementwise
+from varprop.theory.finite_width.reach import Block, Reach, below
 
 a, b, r = sp.symbols("a b r", positive=True)  # Cholesky factor of K: z = a U, z' = b U + r V
 u, v = sp.symbols("u v", real=True)

@@ -44,7 +44,8 @@ class Prediction(Result):
     the rules, in the limit; with `order` 1 or None, `value` adds the 1/n term where it is known (to
     `second_moment`, `variance`, `cross_moment`, `correlation`, `grad_second_moment`). `lengths`,
     `pairs`, `gradient_lengths` and `gradient_terms` hold what is known of finite width at each
-    node, or why nothing is; each is computed when it is first asked for.
+    node, or why nothing is; each is computed when it is first asked for. `correlation` is the ratio
+    of the means; the mean over networks of each one's correlation differs from it by O(1/n).
     """
 
     network: Network

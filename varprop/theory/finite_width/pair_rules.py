@@ -77,16 +77,16 @@ def _derivatives(phi: Activation, q1: Any, q2: Any, d: Any) -> tuple[np.ndarray,
     covariance = np.sqrt(q1 * q2) * (1 - d)
     parallel = phi.derivative_kernel(q1, q2, 1 - d)
     curved = phi.slope_function.derivative_kernel(q1, q2, 1 - d)
-    first, second = _side(phi, q1, q2, d), _side(phi, q2, q1, d)
-    cross, bend = cross_derivatives(covariance, parallel, curved, first, second)
-    zero, one = 0 * cross[0], 1 + 0 * cross[0]
-    ends = [(q * 0 + phi.second_moment_slope(q), second_moment_bend(phi, q)) for q in (q1, q2)]
-    slope = stacked([[ends[0][0], zero, zero], cross, [zero, zero, ends[1][0]]])
-    corner = [
-        [[ends[k][1] * one if i == j == 2 * k else zero for j in range(3)] for i in range(3)]
-        for k in range(2)
-    ]
-    return slope, np.stack([stacked(corner[0]), stacked(bend), stacked(corner[1])], -3)
+    sides = _side(phi, q1, q2, d), _side(phi, q2, q1, d)
+    cross, bend = cross_derivatives(covariance, parallel, curved, *sides)
+    zero = 0 * cross[0]
+    slopes = [phi.second_moment_slope(q) for q in (q1, q2)]
+    bends = [second_moment_bend(phi, q) for q in (q1, q2)]
+    slope = stacked([[slopes[0], zero, zero], cross, [zero, zero, slopes[1]]])
+    row = [zero, zero, zero]
+    first = stacked([[bends[0], zero, zero], row, row])
+    last = stacked([row, row, [zero, zero, bends[1]]])
+    return slope, np.stack([first, stacked(bend), last], -3)
 
 
 def cross_derivatives(

@@ -10,9 +10,9 @@ from varprop.layers import Dense, Elementwise, Input, Scale
 from varprop.layers.elementwise import as_source
 from varprop.moments import CORRECTED, Gradients, Moments, Regime
 from varprop.network import Network
-from varprop.theory.finite_width.gradient_terms import FREE, Block, Reach, below, block_of
 from varprop.theory.finite_width.lengths import Lengths
 from varprop.theory.finite_width.pairs import MEASURE, require_gaussian
+from varprop.theory.finite_width.reach import FREE, Block, Reach, below, block_of
 from varprop.theory.finite_width.refusal import Absent, NoTheory
 
 
