@@ -259,23 +259,25 @@ class Activation:
         q1, q2 = variance_of(q1), variance_of(q2)
         q1, q2, missing = np.broadcast_arrays(q1, q2, deficit(q1, q2, gap))
         formula = self.kernel_formula("derivative_kernel")
-        if formula is None or self.jumps:  # a point mass makes the path too steep
+        if formula is None or any(self.jumps):  # a point mass off 0 makes the path too steep
             return self._gap(q1, q2, missing)
         formula = self.stable.get("derivative_kernel", formula)
         finest = None if self.homogeneous else self._finest
         added, lost = gaps.beyond_ray(formula, q1, q2, missing, finest)
-        total = np.asarray(self._ray(q1, q2) + added)
+        total = np.asarray(self._ray(q1, q2, added) + added)
         if np.any(lost):
             total[lost] = self._gap(q1[lost], q2[lost], missing[lost])
         return total[()]
 
-    def _ray(self, q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
-        """The gap at c = 1: E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2."""
+    def _ray(self, q1: np.ndarray, q2: np.ndarray, beside: np.ndarray) -> np.ndarray:
+        """The gap at c = 1, E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2, where it shows `beside`."""
+        bare = ray_gap(q1, q2)
         if self.homogeneous:
-            return ray_gap(q1, q2) * self.second_moment(1.0)
-        if np.array_equal(q1, q2):
-            return np.zeros_like(q1)
-        return self._gap(q1, q2, np.zeros_like(q1))
+            return bare * self.second_moment(1.0)
+        gap, shows = np.zeros_like(q1), bare > quadrature.SHOWS * beside
+        if np.any(shows):
+            gap[shows] = self._gap(q1[shows], q2[shows], np.zeros(int(shows.sum())))
+        return gap
 
     def _integrand(self, name: str, expression: sp.Expr) -> quadrature.Integrand:
         return quadrature.Integrand(f"{name} of {self}", expression, self.kinks)

@@ -23,8 +23,9 @@ def beyond_ray(
     at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
     at[C] = scale[..., None] * np.cos(angle)
     slope, sound = conditioning.evaluate(slopes, at)
-    lost = ~np.all(sound | (weight == 0), -1)
-    slope = np.where(sound, slope, 0.0)
+    none = weight == 0  # where a slope may be infinite
+    lost = ~np.all(sound | none, -1)
+    slope = np.where(sound & ~none, slope, 0.0)
     return scale * np.sum(sine * slope * weight, -1), lost
 
 

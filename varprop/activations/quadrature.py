@@ -19,6 +19,7 @@ TRUSTED = 1e-7  # of E |f|: a larger error is refused
 GOOD = 2e-11  # of E |f|: a gap known worse than this is tried by Price's theorem too
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
 LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
+SHOWS = 1e-18  # of a gap: the least gap at c = 1 that is added to it
 EPS = 4e-16
 UNDERFLOW = 1e-300  # below, floats have too few digits to hold any relative error
 
@@ -68,7 +69,7 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
         near, parts = smooth & (d < CLOSE), np.zeros((3, d.size))
         if np.any(~near):
             parts[:, ~near] = _plain_gap(phi, q1[~near], q2[~near], d[~near])
-        near = near | (smooth & ~(parts[1] <= GOOD * parts[2]))
+        near = (near | (smooth & ~(parts[1] <= GOOD * parts[2])))
         if np.any(near):
             parts[:, near] = _near_gap(phi, slope, q1[near], q2[near], d[near])
         return Estimate(*parts)
@@ -116,6 +117,9 @@ def _near_gap(
     Without kinks the integrand is smooth in 1 - cos(t) itself, where fewer nodes do.
     """
     scale = np.sqrt(q1 * q2)
+    ray = _ray_gap(phi, slope, q1, q2, scale * d)
+    if not d.any():
+        return ray
     node, weight = gaussian.legendre_unit(8 if phi.kinks else 3)
     if phi.kinks:
         theta = 2 * np.arcsin(np.sqrt(d / 2))[:, None]
@@ -124,7 +128,6 @@ def _near_gap(
         at, weight = d[:, None] * node, d[:, None] * weight
     found = _product(slope, q1[:, None], q2[:, None], at)
     path = Estimate(*(scale * np.sum(part * weight, -1) for part in found))
-    ray = _ray_gap(phi, slope, q1, q2, scale * d)
     return Estimate(*(a + b for a, b in zip(ray, path, strict=True)))
 
 
@@ -138,7 +141,7 @@ def _ray_gap(
     loses the digits that s1 and s2 share.
     """
     parts, bare, widest = np.zeros((3, q1.size)), ray_gap(q1, q2), np.maximum(q1, q2)
-    shows = bare > 1e-18 * beside
+    shows = bare > SHOWS * beside
     apart = np.sqrt(2 * bare / np.where(widest > 0, widest, 1.0))
     passing = any(phi.kinks)
     close = apart < (1e-8 if passing else 1e-3 / np.sqrt(np.maximum(widest, 1.0)))

@@ -78,6 +78,38 @@ def pair_expectation(
     shape = arrays[0].shape
     r1, r2 = (np.sqrt(a).reshape(-1) for a in arrays[:2])
     d = np.clip(arrays[2].reshape(-1), 0.0, 2.0)
+    line = (d == 0) | (d == 2)
+    found = np.zeros((3, d.size))
+    if line.any():
+        found[:, line] = _on_a_line(function, r1[line], (1 - d[line]) * r2[line], kinks)
+    if not line.all():
+        found[:, ~line] = _in_the_plane(function, r1[~line], r2[~line], d[~line], kinks)
+    return Estimate(*(part.reshape(shape) for part in found))
+
+
+def _on_a_line(
+    function: Function, r1: np.ndarray, r2: np.ndarray, kinks: tuple[float, ...]
+) -> Estimate:
+    """E F(r1 Z, r2 Z): one integral, for correlations 1 and -1 (r2 < 0)."""
+    widest = np.maximum(r1, np.abs(r2))
+
+    def values(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return function(r1[rows, None] * z, r2[rows, None] * z)
+
+    def by_panels(rows: np.ndarray) -> Estimate:
+        places = np.array([*kinks, 0.0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            marks = np.concatenate([places / r[rows, None] for r in (r1, r2)], -1)
+        return integrate(
+            lambda i, z, _: values(rows[i], z), np.zeros(rows.size), widest[rows], kinks, marks
+        )
+
+    return _solve(values, by_panels, widest[None, :], bool(kinks))
+
+
+def _in_the_plane(
+    function: Function, r1: np.ndarray, r2: np.ndarray, d: np.ndarray, kinks: tuple[float, ...]
+) -> Estimate:
     a, b, widest = np.sqrt(1 - d / 2), np.sqrt(d / 2), np.maximum(r1, r2)
 
     def values(rows: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -88,8 +120,7 @@ def pair_expectation(
         pairs = [_nested(function, float(r1[i]), float(r2[i]), float(d[i]), kinks) for i in rows]
         return Estimate(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
 
-    found = _solve(values, by_panels, np.stack([widest * a, widest * b]), bool(kinks))
-    return Estimate(*(part.reshape(shape) for part in found))
+    return _solve(values, by_panels, np.stack([widest * a, widest * b]), bool(kinks))
 
 
 def _solve(values: Function, by_panels: Callable, scales: np.ndarray, kinked: bool) -> Estimate:
