@@ -259,25 +259,24 @@ class Activation:
         q1, q2 = variance_of(q1), variance_of(q2)
         q1, q2, missing = np.broadcast_arrays(q1, q2, deficit(q1, q2, gap))
         formula = self.kernel_formula("derivative_kernel")
-        if formula is None or any(self.jumps):  # a point mass off 0 makes the path too steep
+        if formula is None:
             return self._gap(q1, q2, missing)
         formula = self.stable.get("derivative_kernel", formula)
         finest = None if self.homogeneous else self._finest
-        added, lost = gaps.beyond_ray(formula, q1, q2, missing, finest)
-        total = np.asarray(self._ray(q1, q2, added) + added)
-        if np.any(lost):
+        added, lost = gaps.beyond_ray(formula, q1, q2, missing, finest, self._jump)
+        total, sound = np.asarray(added), ~lost
+        if self.homogeneous:
+            total = np.asarray(total + ray_gap(q1, q2) * self.second_moment(1.0))
+        else:
+            total[sound] += self._ray(q1[sound], q2[sound], total[sound])
+        if not sound.all():
             total[lost] = self._gap(q1[lost], q2[lost], missing[lost])
         return total[()]
 
     def _ray(self, q1: np.ndarray, q2: np.ndarray, beside: np.ndarray) -> np.ndarray:
         """The gap at c = 1, E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2, where it shows `beside`."""
-        bare = ray_gap(q1, q2)
-        if self.homogeneous:
-            return bare * self.second_moment(1.0)
-        gap, shows = np.zeros_like(q1), bare > quadrature.SHOWS * beside
-        if np.any(shows):
-            gap[shows] = self._gap(q1[shows], q2[shows], np.zeros(int(shows.sum())))
-        return gap
+        phi, slope = (self._integrand("gap", f) for f in (self.expression, self.derivative))
+        return quadrature.ray(phi, slope, q1, q2, beside)
 
     def _integrand(self, name: str, expression: sp.Expr) -> quadrature.Integrand:
         return quadrature.Integrand(f"{name} of {self}", expression, self.kinks)
@@ -302,6 +301,8 @@ class Activation:
             return gaussian.evaluate(formula, {k: values[k] for k in SYMBOLS})
 
         def by_quadrature(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> np.ndarray:
+            if name == "kernel" and (slopes := self.kernel_formula("derivative_kernel")) is not None:
+                return self._kernel_from_zero(slopes, q1, q2, missing)
             value = quadrature.product(self._integrand(name, factor), q1, q2, missing)
             if name == "kernel" or not self.jumps:
                 return value
@@ -315,6 +316,28 @@ class Activation:
         return conditioning.closed_or(
             formula, {k: values[k] for k in SYMBOLS}, by_quadrature, (q1, q2, missing)
         )
+
+    def _kernel_from_zero(
+        self, slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray
+    ) -> np.ndarray:
+        """E phi(z) phi(z') from its value at c = 0 by Price's theorem, else by quadrature."""
+        slopes = self.stable.get("derivative_kernel", slopes)
+        value, lost = gaps.beyond_independence(slopes, q1, q2, missing)
+        value = value + self.mean(q1) * self.mean(q2)
+        if np.any(lost):
+            r1, r2, d = q1[lost], q2[lost], missing[lost]
+            square = (self.second_moment(r1) + self.second_moment(r2)) / 2
+            value[lost] = square - self.gap(r1, r2, ray_gap(r1, r2) + np.sqrt(r1 * r2) * d)
+            lost[lost] = np.abs(value[lost]) * conditioning.LOSS < square
+        if np.any(lost):
+            phi = self._integrand("kernel", self.expression)
+            value[lost] = quadrature.product(phi, q1[lost], q2[lost], missing[lost])
+        return value
+
+    @property
+    def _jump(self) -> float:
+        """The jump nearest to 0."""
+        return min(self.jumps, key=abs, default=0.0)
 
     @property
     def _finest(self) -> float:

@@ -26,32 +26,37 @@ def closed_or(
     arguments: tuple | None = None,
 ) -> Any:
     """The closed form where it is sound; `quadrature(*arguments)` elsewhere, or without one."""
-    given = np.broadcast_arrays(*(values.values() if arguments is None else arguments))
+    given = tuple(values.values()) if arguments is None else arguments
     if formula is None:
-        return np.asarray(quadrature(*given))[()]
+        return np.asarray(quadrature(*np.broadcast_arrays(*given)))[()]
     value, sound = evaluate(formula, values)
-    if not np.all(sound):
+    if not sound.all():
         lost = ~sound
-        value[lost] = quadrature(*(np.asarray(a, float)[lost] for a in given))
+        value[lost] = quadrature(*(np.asarray(a, float)[lost] for a in np.broadcast_arrays(*given)))
     return value[()]
 
 
 def evaluate(formula: sp.Expr, values: Mapping[sp.Symbol, Any]) -> tuple[np.ndarray, np.ndarray]:
     """The closed form at float arrays, and where it is sound."""
     arguments = [np.asarray(v, float) for v in values.values()]
-    shape = np.broadcast_shapes(*(a.shape for a in arguments))
+    value = np.zeros(np.broadcast_shapes(*(a.shape for a in arguments)))
     with np.errstate(all="ignore"):
-        summands, sizes = gaussian.compiled(_terms(formula), tuple(values))(*arguments)
+        summands, sizes = _function(formula, tuple(values))(*arguments)
+        for term in summands:
+            value += term
         if len(summands) == 1:
-            value = np.broadcast_to(np.asarray(summands[0], float), shape).copy()
             return value, np.asarray(~np.isnan(value))
-        value = sum((np.asarray(term, float) for term in summands), np.zeros(shape))
-        size = sum((np.abs(term) for term in sizes or summands), np.zeros(shape))
-        sound = np.isfinite(value) & (size <= LOSS * np.abs(value))
-        return np.asarray(value), np.asarray(sound)
+        size = np.zeros(value.shape)
+        for term in sizes or summands:
+            size += np.abs(term)
+        return value, np.asarray(np.isfinite(value) & (size <= LOSS * np.abs(value)))
 
 
 @cache
+def _function(formula: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., Any]:
+    return gaussian.compiled(_terms(formula), symbols)
+
+
 def _terms(formula: sp.Expr) -> sp.Tuple:
     """The terms, and those whose absolute values measure their rounding errors, where others.
 

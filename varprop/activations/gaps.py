@@ -1,6 +1,7 @@
-"""The gap of phi by Price's theorem: the derivative kernel along a path from c = 1.
+"""Price's theorem: the derivative kernel along a path from c = 1 or from c = 0.
 
 E(phi(z) - phi(z'))^2 / 2 = gap at c = 1 + sqrt(q1 q2) int_0^theta sin(t) E phi' phi'(cos t) dt
+E phi(z) phi(z') = E phi(z) E phi(z') + sqrt(q1 q2) int_theta^(pi/2) sin(t) E phi' phi'(cos t) dt
 """
 
 import numpy as np
@@ -8,25 +9,57 @@ import sympy as sp
 
 from varprop import gaussian
 from varprop.activations import conditioning
+from varprop.activations.pairs import ray_gap
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C
+
+CLOSEST = 1e-12  # angle between point masses that are taken as one
+HALFWAY = 0.5  # |c| up to which one panel from c = 0 is far enough from the roots at 1 and -1
 
 
 def beyond_ray(
-    slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray, finest: float | None
+    slopes: sp.Expr,
+    q1: np.ndarray,
+    q2: np.ndarray,
+    missing: np.ndarray,
+    finest: float | None,
+    jump: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The integral from the closed form `slopes` of E phi' phi', and where its digits are lost.
 
-    `finest` is the smallest length over which phi varies; None for a homogeneous phi.
+    `finest` is the smallest length over which phi varies; None for a homogeneous phi. `jump` is the
+    jump of phi that is nearest to 0.
     """
+    if finest is not None and jump:
+        finest = min(finest, _meeting(q1, q2, jump))
     angle, weight = path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)), finest)
+    return _along(slopes, q1, q2, angle, weight)
+
+
+def beyond_independence(
+    slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The integral from c = 0, and where it is lost: away from 0, or by its closed form.
+
+    A sum of one sign, which keeps the digits of a kernel that vanishes with c.
+    """
+    width = np.arcsin(1 - missing)[..., None]
+    node, weight = gaussian.legendre_unit(16)
+    total, lost = _along(slopes, q1, q2, np.pi / 2 - width * node, width * weight)
+    return total, lost | (np.abs(1 - missing) > HALFWAY)
+
+
+def _along(
+    slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, angle: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """sqrt(q1 q2) sum weight sin(angle) E phi' phi'(cos angle), and where its digits are lost."""
     sine, scale = np.sin(angle), np.sqrt(q1 * q2)
     at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
     at[C] = scale[..., None] * np.cos(angle)
     slope, sound = conditioning.evaluate(slopes, at)
     none = weight == 0  # where a slope may be infinite
-    lost = ~np.all(sound | none, -1)
-    slope = np.where(sound & ~none, slope, 0.0)
-    return scale * np.sum(sine * slope * weight, -1), lost
+    lost = ~(sound | none).all(-1)
+    slope[none | ~sound] = 0.0
+    return scale * np.einsum("...i,...i,...i->...", sine, slope, weight), lost
 
 
 def path(
@@ -50,3 +83,14 @@ def path(
     shape = (*theta.shape, -1)
     angle = edges[..., :-1, None] + width * node
     return angle.reshape(shape), (width * weight).reshape(shape)
+
+
+def _meeting(q1: np.ndarray, q2: np.ndarray, jump: float) -> float:
+    """The length over which the point masses of a jump at a, at a / s1 and a / s2, are told apart.
+
+    They differ by an angle, s = sqrt(q); one below CLOSEST is none.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = abs(jump) * np.sqrt(2 * ray_gap(q1, q2) / q1 / q2)
+    narrowest = np.min(apart, initial=np.inf, where=apart > CLOSEST) / 4
+    return float(narrowest * np.sqrt(np.max(np.maximum(q1, q2), initial=0.0)))

@@ -14,7 +14,7 @@ ROUNDING = 1e-9  # of q1 + q2: what a gap may lie outside its range
 def variance_of(q: Number) -> np.ndarray:
     """Variances as floats; raises ValueError for one that is negative or no finite number."""
     value = _floats(q)
-    if not np.all((value >= 0) & np.isfinite(value)):
+    if not ((value >= 0) & (value < np.inf)).all():
         raise ValueError(
             f"a variance q must be a finite number, at least 0; got {q!r}; give floats, or a SymPy "
             "expression for a formula"
@@ -43,7 +43,7 @@ def deficit(q1: np.ndarray, q2: np.ndarray, gap: Number) -> np.ndarray:
     missing = value - least
     slack = ROUNDING * (q1 + q2) + np.finfo(float).tiny
     most = 2 * np.sqrt(q1) * np.sqrt(q2)
-    if not np.all((missing >= -slack) & (missing <= most + slack)):
+    if not ((missing >= -slack) & (missing <= most + slack)).all():
         raise ValueError(
             "a gap E(z - z')^2 / 2 lies between (sqrt(q1) - sqrt(q2))^2 / 2, at c = 1, and "
             f"(sqrt(q1) + sqrt(q2))^2 / 2, at c = -1; got gap = {gap!r} for q1 = {q1!r}, "

@@ -78,6 +78,17 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
     return trusted(found, phi, q1=q1, q2=q2, d=d)
 
 
+def ray(
+    phi: Integrand, slope: Integrand, q1: np.ndarray, q2: np.ndarray, beside: np.ndarray
+) -> np.ndarray:
+    """The gap at c = 1, to be added to a gap `beside` it: 0 where it would not show.
+
+    Raises ValueError where the quadrature cannot tell their sum.
+    """
+    found = _ray_gap(phi, slope, q1, q2, beside)
+    return trusted(found._replace(size=found.size + beside), phi, q1=q1, q2=q2)
+
+
 def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
     """The value, if its error is below TRUSTED of E |f|; ValueError otherwise."""
     good = np.isfinite(found.error) & (found.error <= TRUSTED * found.size + UNDERFLOW)
@@ -141,10 +152,12 @@ def _ray_gap(
     loses the digits that s1 and s2 share.
     """
     parts, bare, widest = np.zeros((3, q1.size)), ray_gap(q1, q2), np.maximum(q1, q2)
-    shows = bare > SHOWS * beside
+    jumps = not _continuous(phi)
+    shows = bare > (0.0 if jumps and any(phi.kinks) else SHOWS) * beside
     apart = np.sqrt(2 * bare / np.where(widest > 0, widest, 1.0))
     passing = any(phi.kinks)
     close = apart < (1e-8 if passing else 1e-3 / np.sqrt(np.maximum(widest, 1.0)))
+    close &= not (jumps and passing)
     if np.any(rows := shows & ~close):
         found = _plain_gap(phi, q1[rows], q2[rows], np.zeros(int(rows.sum())))
         parts[:, rows] = found._replace(error=found.error + found.size * EPS / apart[rows])

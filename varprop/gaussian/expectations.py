@@ -47,22 +47,28 @@ def _each(function: Function, m: np.ndarray, s: np.ndarray, kinks: tuple[float, 
         return function(m[rows, None] + s[rows, None] * z)
 
     def by_panels(rows: np.ndarray) -> Estimate:
-        at, scales = m[rows], s[rows]
-        found = integrate(lambda _, __, x: function(x), at, scales, kinks)
-        tail = (found.size == 0) | ~(found.error <= ENOUGH * found.size)
-        if kinks and np.any(tail):  # f may vanish up to a kink that Z hardly reaches
-            rows_far = np.flatnonzero(tail)
-            further = integrate(
-                lambda _, __, x: function(x), at[tail], scales[tail], kinks, far=True
-            )
-            with np.errstate(invalid="ignore"):  # an unknown error of nothing is no gain
-                gained = further.error * found.size[tail] < found.error[tail] * further.size
-            gained |= (found.size[tail] == 0) & np.isfinite(further.error)
-            for part, better in zip(found, further, strict=True):
-                part[rows_far[gained]] = better[gained]
-        return found
+        def integral(some: np.ndarray, far: bool) -> Estimate:
+            return integrate(lambda _, __, x: function(x), m[some], s[some], kinks, far=far)
+
+        return _to_the_tail(integral, rows, kinks)
 
     return _solve(values, by_panels, s[None, :], bool(kinks))
+
+
+def _to_the_tail(
+    integral: Callable[[np.ndarray, bool], Estimate], rows: np.ndarray, kinks: tuple[float, ...]
+) -> Estimate:
+    """integral(rows, far), far where f may vanish up to a kink that Z hardly reaches."""
+    found = integral(rows, False)
+    tail = (found.size == 0) | ~(found.error <= ENOUGH * found.size)
+    if kinks and np.any(tail):
+        further = integral(rows[tail], True)
+        with np.errstate(invalid="ignore"):  # an unknown error of nothing is no gain
+            gained = further.error * found.size[tail] < found.error[tail] * further.size
+        gained |= (found.size[tail] == 0) & np.isfinite(further.error)
+        for part, better in zip(found, further, strict=True):
+            part[np.flatnonzero(tail)[gained]] = better[gained]
+    return found
 
 
 def pair_expectation(
@@ -91,18 +97,21 @@ def _on_a_line(
     function: Function, r1: np.ndarray, r2: np.ndarray, kinks: tuple[float, ...]
 ) -> Estimate:
     """E F(r1 Z, r2 Z): one integral, for correlations 1 and -1 (r2 < 0)."""
-    widest = np.maximum(r1, np.abs(r2))
+    widest, places = np.maximum(r1, np.abs(r2)), np.array([*kinks, 0.0])
 
     def values(rows: np.ndarray, z: np.ndarray) -> np.ndarray:
         return function(r1[rows, None] * z, r2[rows, None] * z)
 
     def by_panels(rows: np.ndarray) -> Estimate:
-        places = np.array([*kinks, 0.0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            marks = np.concatenate([places / r[rows, None] for r in (r1, r2)], -1)
-        return integrate(
-            lambda i, z, _: values(rows[i], z), np.zeros(rows.size), widest[rows], kinks, marks
-        )
+        def integral(some: np.ndarray, far: bool) -> Estimate:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                marks = np.concatenate([places / r[some, None] for r in (r1, r2)], -1)
+            mean, scale = np.zeros(some.size), widest[some]
+            return integrate(
+                lambda i, z, _: values(some[i], z), mean, scale, kinks, marks, far=far
+            )
+
+        return _to_the_tail(integral, rows, kinks)
 
     return _solve(values, by_panels, widest[None, :], bool(kinks))
 
