@@ -322,13 +322,13 @@ class Activation:
     ) -> np.ndarray:
         """E phi(z) phi(z') from its value at c = 0 by Price's theorem, else by quadrature."""
         slopes = self.stable.get("derivative_kernel", slopes)
-        value, lost = gaps.beyond_independence(slopes, q1, q2, missing)
-        value = value + self.mean(q1) * self.mean(q2)
+        apart = self.mean(q1) * self.mean(q2)
+        value, lost = gaps.beyond_independence(slopes, apart, q1, q2, missing)
         if np.any(lost):
             r1, r2, d = q1[lost], q2[lost], missing[lost]
             square = (self.second_moment(r1) + self.second_moment(r2)) / 2
             value[lost] = square - self.gap(r1, r2, ray_gap(r1, r2) + np.sqrt(r1 * r2) * d)
-            lost[lost] = np.abs(value[lost]) * conditioning.LOSS < square
+            lost[lost] = np.abs(value[lost]) * gaps.CANCELS < square
         if np.any(lost):
             phi = self._integrand("kernel", self.expression)
             value[lost] = quadrature.product(phi, q1[lost], q2[lost], missing[lost])

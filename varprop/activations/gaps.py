@@ -12,6 +12,7 @@ from varprop.activations import conditioning
 from varprop.activations.pairs import ray_gap
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C
 
+CANCELS = 4.0  # terms may be that much larger than their sum
 CLOSEST = 1e-12  # angle between point masses that are taken as one
 HALFWAY = 0.5  # |c| up to which one panel from c = 0 is far enough from the roots at 1 and -1
 
@@ -32,26 +33,36 @@ def beyond_ray(
     if finest is not None and jump:
         finest = min(finest, _meeting(q1, q2, jump))
     angle, weight = path(q1, q2, 2 * np.arcsin(np.sqrt(missing / 2)), finest)
-    return _along(slopes, q1, q2, angle, weight)
+    total, _, lost = _along(slopes, q1, q2, angle, weight)
+    return total, lost
 
 
 def beyond_independence(
-    slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray
+    slopes: sp.Expr,
+    start: np.ndarray,
+    q1: np.ndarray,
+    q2: np.ndarray,
+    missing: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The integral from c = 0, and where it is lost: away from 0, or by its closed form.
+    """`start` + the integral from c = 0, and where its digits are lost, or c is far from 0.
 
-    A sum of one sign, which keeps the digits of a kernel that vanishes with c.
+    Where all terms have one sign it keeps the digits of a kernel that vanishes with c.
     """
     width = np.arcsin(1 - missing)[..., None]
     node, weight = gaussian.legendre_unit(16)
-    total, lost = _along(slopes, q1, q2, np.pi / 2 - width * node, width * weight)
-    return total, lost | (np.abs(1 - missing) > HALFWAY)
+    total, size, lost = _along(slopes, q1, q2, np.pi / 2 - width * node, width * weight)
+    value = start + total
+    cancels = np.abs(start) + size > CANCELS * np.abs(value)
+    return value, lost | cancels | (np.abs(1 - missing) > HALFWAY)
 
 
 def _along(
     slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, angle: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """sqrt(q1 q2) sum weight sin(angle) E phi' phi'(cos angle), and where its digits are lost."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """sqrt(q1 q2) sum weight sin(angle) E phi' phi'(cos angle).
+
+    With the same sum of absolute values, and where the closed form has lost its digits.
+    """
     sine, scale = np.sin(angle), np.sqrt(q1 * q2)
     at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
     at[C] = scale[..., None] * np.cos(angle)
@@ -59,7 +70,8 @@ def _along(
     none = weight == 0  # where a slope may be infinite
     lost = ~(sound | none).all(-1)
     slope[none | ~sound] = 0.0
-    return scale * np.einsum("...i,...i,...i->...", sine, slope, weight), lost
+    terms = sine * slope * weight
+    return scale * terms.sum(-1), scale * np.abs(terms).sum(-1), lost
 
 
 def path(
