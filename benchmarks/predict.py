@@ -13,7 +13,16 @@ import numpy as np
 import varprop as vp
 from varprop.gaussian import forget
 
-GAINS = {"relu": 2.0, "erf": 1.3, "tanh": 1.5, "sigmoid": 1.5}  # fan_in Var W
+GAINS = {  # fan_in Var W
+    "relu": 2.0,
+    "erf": 1.3,
+    "tanh": 1.5,
+    "sigmoid": 1.5,
+    "hardtanh": 2.5,
+    "hardswish": 2.5,
+    "step": 2.5,
+    "hardshrink": 2.5,
+}
 
 
 def seconds(activation: str, depth: int, inputs: int, runs: int) -> float:
@@ -34,9 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--depth", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=list(GAINS), choices=GAINS)
     options = parser.parse_args()
     print(f"{options.depth} layers         1 input   16 inputs   ratio")
-    for activation in GAINS:
+    for activation in options.only:
         one, many = (seconds(activation, options.depth, n, options.runs) for n in (1, 16))
         print(f"{activation:16s} {one:8.2f} s {many:9.2f} s {many / one:7.1f}", flush=True)
 

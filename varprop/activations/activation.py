@@ -301,7 +301,10 @@ class Activation:
             return gaussian.evaluate(formula, {k: values[k] for k in SYMBOLS})
 
         def by_quadrature(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> np.ndarray:
-            if name == "kernel" and (slopes := self.kernel_formula("derivative_kernel")) is not None:
+            if (
+                name == "kernel"
+                and (slopes := self.kernel_formula("derivative_kernel")) is not None
+            ):
                 return self._kernel_from_zero(slopes, q1, q2, missing)
             value = quadrature.product(self._integrand(name, factor), q1, q2, missing)
             if name == "kernel" or not self.jumps:

@@ -69,7 +69,7 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
         near, parts = smooth & (d < CLOSE), np.zeros((3, d.size))
         if np.any(~near):
             parts[:, ~near] = _plain_gap(phi, q1[~near], q2[~near], d[~near])
-        near = (near | (smooth & ~(parts[1] <= GOOD * parts[2])))
+        near = near | (smooth & ~(parts[1] <= GOOD * parts[2]))
         if np.any(near):
             parts[:, near] = _near_gap(phi, slope, q1[near], q2[near], d[near])
         return Estimate(*parts)

@@ -107,9 +107,7 @@ def _on_a_line(
             with np.errstate(divide="ignore", invalid="ignore"):
                 marks = np.concatenate([places / r[some, None] for r in (r1, r2)], -1)
             mean, scale = np.zeros(some.size), widest[some]
-            return integrate(
-                lambda i, z, _: values(some[i], z), mean, scale, kinks, marks, far=far
-            )
+            return integrate(lambda i, z, _: values(some[i], z), mean, scale, kinks, marks, far=far)
 
         return _to_the_tail(integral, rows, kinks)
 
