@@ -98,3 +98,11 @@ def test_pairs_of_variances():
     assert ray_gap(q1, q2) == pytest.approx([0.5, 1.0, 0.0])
     assert deficit(q1, q2, np.array([0.5, 1.0, 0.0])) == pytest.approx([0.0, 0.0, 0.0])
     assert deficit(4.0, 1.0, 2.5) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("q", [0.3, 1.0, 5.0])
+def test_an_odd_kernel_vanishes_with_the_correlation(q):
+    """E phi phi' = c q (E phi')^2 + O(c^3): the terms of the closed form all but cancel."""
+    c, phi = 2.0**-23, get("hardtanh")
+    truth = c * q * math.erf(1 / math.sqrt(2 * q)) ** 2
+    assert phi.kernel(q, q, c) == pytest.approx(truth, rel=1e-12, abs=0)
