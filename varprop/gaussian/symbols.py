@@ -43,7 +43,8 @@ def _substitute(expression: sp.Expr, names: Mapping[sp.Symbol, Any], values: tup
 @cache
 def compiled(expression: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> Callable[..., np.ndarray]:
     """A NumPy function of the symbols; special functions come from SciPy."""
-    return sp.lambdify(symbols, expression, modules=["scipy", "numpy"], cse=_shared)
+    shared: Any = _shared  # SymPy's annotation of `cse` knows only True and False
+    return sp.lambdify(symbols, expression, modules=["scipy", "numpy"], cse=shared)
 
 
 _multiplied = create_expand_pow_optimization(4)  # x * x * x costs a tenth of pow(x, 3)
