@@ -57,9 +57,12 @@ _THEMES = {
     "mean_field": (
         "mean-field-chi",
         "erf-critical-line",
+        "dropout-correlation",
+    ),
+    "critical_decay": (
         "relu-correlation-decay",
         "smooth-correlation-decay",
-        "dropout-correlation",
+        "vanishing-variance",
     ),
     "gains": ("stricter-criticality", "gain-table", "unit-gain"),
     "finite_width": ("length-fluctuation", "length-products", "random-kernel"),

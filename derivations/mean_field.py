@@ -1,8 +1,7 @@
-"""Mean field: the factors chi, critical lines, and the two laws of decay at criticality."""
+"""Mean field: the factors chi, critical lines, and dropout."""
 
 from typing import Any
 
-import mpmath
 import sympy as sp
 
 from derivations.derivation import Derivation, Step, row
@@ -11,10 +10,9 @@ from varprop import initializers
 from varprop.activations import X, custom, get
 from varprop.builders import mlp
 from varprop.theory import predict
-from varprop.theory.meanfield import critical_point, mean_field, power_laws
+from varprop.theory.meanfield import critical_point, mean_field
 
 q, w, b, n = sp.symbols("q w b n", positive=True)
-e, t = sp.symbols("e theta", positive=True)
 z = sp.Symbol("z", real=True)
 WIDE = "wide layers: z ~ N(0, q); w = `n Var(W_ij)`, b = Var of a bias"
 POOLE = "Poole et al. (2016); Schoenholz et al. (2017)"
@@ -147,126 +145,6 @@ def erf_critical_line() -> Derivation:
             ),
         ),
         "by Williams' (1997) kernel; the notion is that of " + POOLE,
-    )
-
-
-def relu_correlation_decay() -> Derivation:
-    c = sp.Symbol("c", real=True)
-    mapped: Any = 2 * get("relu").kernel(sp.S.One, sp.S.One, c)
-    after: Any = 1 - mapped.subs(c, sp.cos(t)).subs(sp.acos(sp.cos(t)), t)
-    after = after.subs(sp.sqrt(1 - sp.cos(t) ** 2), sp.sin(t))
-    before = 1 - sp.cos(t)
-    rate = 2 * sp.sqrt(2) / (3 * sp.pi)
-    field = mean_field("relu", weight_variance=2.0)
-    (law,) = power_laws(field)
-    return Derivation(
-        "relu-correlation-decay",
-        "Under He's rule two inputs of a ReLU network align like 1/l^2",
-        (WIDE, "w = 2, b = 0; c = cos(theta) is the correlation of two inputs, e = 1 - c"),
-        (
-            Step(
-                "varprop's kernel in the angle, theta in (0, pi)",
-                after,
-                1 - (sp.sin(t) + (sp.pi - t) * sp.cos(t)) / sp.pi,
-                what="1 - c'",
-            ),
-            Step(
-                "c' - c has the derivative `theta sin(theta)/pi` in theta and is 0 at 0: so c "
-                "increases, and only c = 1 is a fixed point",
-                sp.diff(before - after, t),
-                t * sp.sin(t) / sp.pi,
-                what="d/dtheta (c' - c)",
-            ),
-            Step(
-                "For small angles the gap loses `rate e^(3/2)`, rate = 2 sqrt(2)/(3 pi)",
-                sp.limit(sp.series((before - after) / t**3, t, 0, 3).removeO(), t, 0),
-                sp.limit(
-                    rate * sp.series(before, t, 0, 4).removeO() ** sp.Rational(3, 2) / t**3, t, 0
-                ),
-                what="lim (e - e')/theta^3",
-            ),
-            Step(
-                "so one layer adds rate/2 to `e^(-1/2)` in the limit",
-                sp.limit((1 / sp.sqrt(e - rate * e ** sp.Rational(3, 2)) - 1 / sp.sqrt(e)), e, 0),
-                rate / 2,
-                what="lim (e'^(-1/2) - e^(-1/2))",
-            ),
-            Step(
-                "varprop's general rule, from the jump of phi' at the kink, gives the same",
-                law.constant,
-                (2 / rate) ** 2,
-                "~",
-                what="lim e l^2",
-                error=1e-12,
-            ),
-            Step(
-                "By Stolz-Cesaro `e^(-1/2) ~ l rate/2`",
-                (2 / rate) ** 2,
-                9 * sp.pi**2 / 2,
-                what="lim (1 - c_l) l^2",
-            ),
-        ),
-        "Hayou, Doucet & Rousseau (2019) for the order; by Cho & Saul's (2009) kernel",
-    )
-
-
-def smooth_correlation_decay() -> Derivation:
-    a = sp.Symbol("a", positive=True)
-    steps = []
-    for name in ("sin", "erf"):
-        phi = get(name)
-        kernel: Any = phi.kernel(q, q, 1 - e)
-        second = custom(f"{name}''", sp.diff(phi.expression, X)).derivative_second_moment(q)
-        twice: Any = sp.diff(w * kernel / q, e, 2).subs(e, 0)
-        steps.append(
-            Step(
-                f"{name}: the second-order term of varprop's kernel is `w q E phi''^2/2`",
-                sp.simplify(twice / 2),
-                w * q * second / 2,
-                what="the coefficient of e^2 in c'",
-            )
-        )
-    field = mean_field("tanh", weight_variance=1.760954639606739, bias_variance=0.05)
-    (law,) = power_laws(field)
-    star = mpmath.mpf(field.fixed_point)
-
-    def bent(u: Any) -> Any:
-        value = mpmath.tanh(mpmath.sqrt(star) * u)
-        return (2 * value * (1 - value**2)) ** 2 * mpmath.npdf(u)
-
-    integral: Any = 2 * mpmath.quad(bent, [0, 1, 2, 4, 8, 16])
-    kappa = 2 / (field.weight_variance * float(star * integral))
-    return Derivation(
-        "smooth-correlation-decay",
-        "On the edge of chaos of a smooth activation two inputs align like 1/l",
-        (WIDE, "chi_perp = 1 at the fixed point q; e = 1 - c", "phi' has no jump"),
-        (
-            *steps,
-            Step(
-                "With chi_perp = 1 the linear term is e: `e' = e - a e^2 + O(e^3)`, and one layer "
-                "adds a to 1/e",
-                sp.limit(1 / (e - a * e**2) - 1 / e, e, 0),
-                a,
-                what="lim 1/e' - 1/e",
-            ),
-            Step(
-                "tanh at `b = 0.05`: varprop's point of the line is critical",
-                field.chi_perp,
-                1,
-                "~",
-                what="chi_perp",
-                error=1e-13,
-            ),
-            Step(
-                "So `e ~ kappa/l`, `kappa = 2/(w q E phi''^2)`: varprop's, and mpmath's",
-                law.constant,
-                kappa,
-                "~",
-                what="lim (1 - c_l) l",
-                error=1e-11,
-            ),
-        ),
-        "Hayou, Doucet & Rousseau (2019), the smooth class",
     )
 
 

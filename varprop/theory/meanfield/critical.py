@@ -91,15 +91,15 @@ def on_line(phi: Activation, q: float) -> CriticalPoint:
 def critical_points(activation: str | Activation) -> tuple[CriticalPoint, ...]:
     """All points with chi_parallel = chi_perp = 1, by increasing fixed point.
 
-    Those at q* = 0 are counted where phi is smooth there; empty where E phi phi'' has no zero.
+    One is at q* = 0 if phi(0) = 0 and phi has finite slopes on both sides, not both 0. Empty where
+    there is none and E phi phi'' has no zero.
     """
     phi = activations.get(activation)
     limits.refuse_jumps(phi, *NEEDED)
     if phi.homogeneous:
         return (_homogeneous(phi),)
-    zero = [] if 0.0 in phi.kinks else _ends(phi)
     bent = _crossings(lambda q: phi.curvature(q) / phi.derivative_second_moment(q), smallest=1e-11)
-    return (*zero, *(on_line(phi, q) for q in bent))
+    return (*_ends(phi), *(on_line(phi, q) for q in bent))
 
 
 def critical_point(activation: str | Activation) -> CriticalPoint:
@@ -128,7 +128,7 @@ def _homogeneous(phi: Activation) -> CriticalPoint:
 def _ends(phi: Activation) -> list[CriticalPoint]:
     """The critical point with q* = 0, where there is one: chi is sigma_w^2 times a mean slope."""
     value, near = limits.at_zero(phi)
-    if value or not 0 < near.gain < np.inf:
+    if value or not 1e-100 < near.gain < np.inf:  # below: phi'(0) = 0, read beside 0
         return []
     return [CriticalPoint(1 / near.gain, 0.0, 0.0, 1.0)]
 

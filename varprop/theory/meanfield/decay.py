@@ -6,37 +6,24 @@ Correlation at q* with chi_perp = 1, deficit e = 1 - c: Price's theorem gives, f
     e' = e - b e^(3/2)        b = (2/3) sigma_w^2 sqrt(q/pi) sum_k J_k^2 p(x_k)   e ~ (2/b)^2 / l^2
 
 the second where phi' jumps, by J_k at x_k, p the density of z ~ N(0, q*): the smooth and the
-ReLU-like class of Hayou, Doucet & Rousseau (2019). Variance at q* = 0 with chi = 1, phi smooth:
+ReLU-like class of Hayou, Doucet & Rousseau (2019). Where the variance itself goes to 0,
+see `vanishing`; where it grows by the bias b of a homogeneous phi with chi = 1, q ~ b l, and
 
-    q' = q - d q^2,  d = -(phi_1 phi_3 + 3 phi_2^2 / 4) / phi_1^2        so q ~ 1/(d l),
-
-phi_k the derivatives at 0; gradients are multiplied by 1 + g q, g = (phi_2^2 + phi_1 phi_3)/phi_1^2
-in each layer, so they go like l^(g/d).
+    e' = (e - b e^(3/2)) / (1 + 1/l)                                             so e ~ (1/b)^2 / l^2
 """
 
-from typing import NamedTuple
-
 import numpy as np
-import sympy as sp
 
-from varprop.activations import Activation, X
+from varprop.activations import Activation
 from varprop.theory.meanfield.field import MeanField
 from varprop.theory.meanfield.fixed_points import MARGIN
-
-
-class PowerLaw(NamedTuple):
-    """`quantity` ~ constant l^exponent after l layers; nan where the start decides the constant."""
-
-    quantity: str
-    exponent: float
-    constant: float
+from varprop.theory.meanfield.vanishing import PowerLaw, vanishing_laws
 
 
 def power_laws(field: MeanField) -> tuple[PowerLaw, ...]:
-    """The power laws of a critical mean field that are known; none for a field off criticality.
+    """The power laws of a critical mean field; none for a field off criticality.
 
-    At q* = 0 they are those of phi that are smooth there; kinks at zero or at other places (hard
-    tanh) lead to other laws, which are not here.
+    A law that is not a power of l has the exponent nan, and its note says why.
 
     Raises ValueError for symbols, dropout or a shortcut, for which chi_perp = 1 is another class.
     """
@@ -50,8 +37,10 @@ def power_laws(field: MeanField) -> tuple[PowerLaw, ...]:
     if abs(field.chi_perp - 1) > MARGIN:
         return ()
     if field.fixed_point == 0:
-        return _vanishing(field.activation)
-    return _merging(field) if 0 < field.fixed_point < np.inf else ()
+        return vanishing_laws(field.activation)
+    if field.fixed_point == np.inf:
+        return _growing(field)
+    return _merging(field)
 
 
 def smooth_coefficient(field: MeanField, q: float) -> float:
@@ -73,26 +62,26 @@ def kinked_coefficient(field: MeanField, q: float) -> float:
 
 
 def _merging(field: MeanField) -> tuple[PowerLaw, ...]:
-    q = field.fixed_point
+    """Correlations where q is at its fixed point."""
+    q, name = field.fixed_point, "1 - correlation"
+    slow = not field.activation.homogeneous and abs(field.chi_parallel - 1) <= MARGIN
+    note = "from q = q*; from elsewhere q itself takes a power of l" if slow else ""
     if (kinked := kinked_coefficient(field, q)) > 0:
-        return (PowerLaw("1 - correlation", -2.0, (2 / kinked) ** 2),)
+        return (PowerLaw(name, -2.0, (2 / kinked) ** 2, note),)
     smooth = smooth_coefficient(field, q)
-    return (PowerLaw("1 - correlation", -1.0, 1 / smooth),) if smooth > 0 else ()
+    if smooth > 0:
+        return (PowerLaw(name, -1.0, 1 / smooth, note),)
+    return (PowerLaw(name, 0.0, np.nan, "a linear network keeps every correlation"),)
 
 
-def _vanishing(phi: Activation) -> tuple[PowerLaw, ...]:
-    if 0.0 in phi.kinks:
-        return ()
-    first, second, third = (
-        float(sp.diff(phi.expression, X, k).subs(X, 0))
-        for k in (1, 2, 3)  # type: ignore[arg-type]
-    )
-    slowing = -(first * third + 3 * second**2 / 4) / first**2
-    growth = (second**2 + first * third) / first**2
-    if slowing <= 0:
-        return ()
-    laws = (
-        PowerLaw("second_moment", -1.0, 1 / slowing),
-        PowerLaw("grad_second_moment", growth / slowing, float("nan")),
-    )
-    return laws
+def _growing(field: MeanField) -> tuple[PowerLaw, ...]:
+    """q' = q + b for a homogeneous phi."""
+    names = "second_moment", "1 - correlation"
+    if not field.activation.homogeneous:
+        note = f"the variance grows without bound, by terms of {field.activation} not expanded here"
+        return tuple(PowerLaw(name, np.nan, np.nan, note) for name in names)
+    kinked = kinked_coefficient(field, 1.0)  # of a homogeneous phi: the same at every q
+    variance = PowerLaw(names[0], 1.0, float(field.bias_variance))
+    if kinked > 0:
+        return variance, PowerLaw(names[1], -2.0, 1 / kinked**2)
+    return variance, PowerLaw(names[1], -1.0, np.nan)
