@@ -1,4 +1,4 @@
-"""The laws of decay at criticality: of correlations at a fixed point, and of a vanishing variance."""
+"""The laws of decay at criticality: correlations at a fixed point, and a vanishing variance."""
 
 from typing import Any
 

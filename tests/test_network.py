@@ -62,8 +62,10 @@ def test_what_is_refused(nodes, message):
 
 
 def test_unknown_nodes_are_named():
-    with pytest.raises(KeyError, match="no node 'dense_9'; the nodes are input, dense_1"):
+    with pytest.raises(ValueError, match="unknown node 'dense_9': did you mean dense_2 or dense"):
         _ = mlp(3, 1)["dense_9"]
+    with pytest.raises(ValueError, match=r"unknown node 7: known: input, .*, \.\.\. \(42 in all\)"):
+        _ = mlp(3, 20)[7]
 
 
 def test_networks_are_values():

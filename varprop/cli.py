@@ -111,8 +111,7 @@ def _default_jobs(device: str, count: int) -> int:
 
 
 def _complain(problem: object, status: int) -> int:
-    said = problem.args[0] if isinstance(problem, KeyError) and problem.args else problem
-    print(f"varprop: {' '.join(str(said).split())}", file=sys.stderr)
+    print(f"varprop: {' '.join(str(problem).split())}", file=sys.stderr)
     return status
 
 

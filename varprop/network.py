@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from varprop.gaussian import is_symbolic
 from varprop.layers import Dense, Input, Layer
+
+LISTED = 12  # names that an error lists
 
 
 class Node(NamedTuple):
@@ -50,7 +53,7 @@ class Network:
 
     def __getitem__(self, name: str) -> Node:
         if name not in self._by_name:
-            raise KeyError(f"no node {name!r}; the nodes are {', '.join(self._by_name)}")
+            raise unknown("node", name, self._by_name)
         return self._by_name[name]
 
     @cached_property
@@ -154,6 +157,22 @@ def check_network(network: Any) -> None:
             f"a varprop Network is needed, got {type(network).__name__}; "
             "build one with varprop.mlp, varprop.residual or varprop.Graph"
         )
+
+
+def unknown(kind: str, name: Any, known: Collection[str]) -> ValueError:
+    """The error for a name that is none of the known ones, with those nearest to it."""
+    near = get_close_matches(str(name), known, n=3)
+    listed = [*known][:LISTED]
+    more = f", ... ({len(known)} in all)" if len(known) > LISTED else ""
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return ValueError(f"unknown {kind} {name!r}: {hint}known: {', '.join(listed)}{more}")
+
+
+class ByNode(dict):
+    """A table by node name, in which an unknown name is a ValueError."""
+
+    def __missing__(self, name: Any) -> Any:
+        raise unknown("node", name, self)
 
 
 class Graph:

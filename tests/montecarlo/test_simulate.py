@@ -56,9 +56,9 @@ def test_an_absent_device_is_named():
 
 def test_what_a_sample_has_and_has_not(seed):
     sample = vp.simulate(NET, draws=4, seed=seed, engine="explicit")
-    with pytest.raises(KeyError, match="relu_1 has no 'ntk'; a sample has mean"):
+    with pytest.raises(ValueError, match="unknown quantity of relu_1 'ntk': known: mean"):
         sample.values("relu_1", "ntk")
-    with pytest.raises(KeyError, match="no node 'relu_9'"):
+    with pytest.raises(ValueError, match="unknown node 'relu_9': did you mean relu_1"):
         sample.values("relu_9", "mean")
     assert "sample of 4 networks" in str(sample) and f"seed {seed}" in str(sample)
     assert sample.quantities("dense_1")[-1] == "weight_grad_second_moment"

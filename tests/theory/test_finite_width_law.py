@@ -255,7 +255,35 @@ def test_what_the_law_needs():
         gradient_law(net, node="dense_3")
     with pytest.raises(ValueError, match="give the network a readout"):
         gradient_law(mlp(4, 2, output=None))
-    with pytest.raises(ValueError, match=r"between 0 and 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"one probability between 0 and 1, got 1\.5"):
         length_law(net).quantile(1.5)
     with pytest.raises(ValueError, match="this network has SymPy symbols"):
         length_law(mlp(sp.Symbol("n", positive=True), 2))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda law: law.cdf(np.nan), "a law is asked at real numbers, got nan; give a number or"),
+        (lambda law: law.cdf("a"), "a law is asked at real numbers, got 'a'"),
+        (lambda law: law.density([1.0, np.nan]), r"at real numbers, got \[1.0, nan\]"),
+        (lambda law: law.log_density(None), "at real numbers, got None"),
+        (lambda law: law.log_normal_cdf(np.nan), "at real numbers, got nan"),
+        (lambda law: law.moment(-1), "k must be a finite number of at least 0, got -1; E M"),
+        (lambda law: law.moment("a"), "k must be a finite number of at least 0, got 'a'"),
+        (lambda law: law.quantile(2), "one probability between 0 and 1, got 2"),
+        (lambda law: law.quantile(np.nan), "at real numbers, got nan"),
+        (lambda law: law.quantile([0.1, 0.5]), r"one probability .* got \[0.1, 0.5\]"),
+    ],
+)
+def test_a_law_refuses(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask(length_law(mlp(4, 2)))
+
+
+def test_the_ends_of_a_law():
+    law = length_law(mlp(4, 2, activation="abs"))
+    assert str(law).endswith("P(0) 0")
+    assert law.cdf(np.inf) == pytest.approx(1, abs=1e-12) and law.cdf(-np.inf) == 0
+    dying = length_law(mlp(2, 1))
+    assert dying.dead > 0.2 and dying.moment(0) == 1

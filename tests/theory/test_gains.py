@@ -119,7 +119,7 @@ def test_the_table_has_every_activation_and_says_what_the_gains_do():
     ("call", "message"),
     [
         (lambda: vp.gain("relu", "he"), "unknown criterion 'he'; the criteria are second_moment"),
-        (lambda: vp.gain("relu", q=0.0), "q = E z.2 must be positive and finite, got 0.0"),
+        (lambda: vp.gain("relu", q=0.0), "q = E z.2 must be a finite number above 0, got 0.0"),
         (lambda: vp.gain("gelu", "torch"), "calculate_gain has no gain for gelu; take the crit"),
         (lambda: vp.gain("tanh", bias_variance=0.1), "bias_variance counts for the criterion"),
         (lambda: vp.gain(custom("one", sp.S.One), "variance"), "has no gain by variance at q = 1"),

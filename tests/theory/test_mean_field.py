@@ -239,13 +239,25 @@ def test_as_a_result():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ({"weight_variance": 0.0}, r"weight_variance must be positive, got 0.0; variances are"),
-        ({"weight_variance": -sp.Integer(1)}, "weight_variance must be positive"),
-        ({"weight_variance": np.nan}, "weight_variance must be positive, got nan"),
-        ({"weight_variance": 1.0, "bias_variance": -1.0}, "bias_variance must be at least 0"),
-        ({"weight_variance": 1.0, "keep": 0.0}, r"keep must lie in \(0, 1\], got 0.0"),
-        ({"weight_variance": 1.0, "start": 0.0}, "start must be positive and finite"),
-        ({"weight_variance": np.ones(2)}, r"one number, got an array of shape \(2,\); use phase"),
+        ({"weight_variance": 0.0}, r"weight_variance must be .* above 0, .* got 0.0; it is fan_in"),
+        ({"weight_variance": -sp.Integer(1)}, "weight_variance must be .* above 0, .* got -1"),
+        ({"weight_variance": np.nan}, "weight_variance must be .* above 0, .* got nan"),
+        (
+            {"weight_variance": 1.0, "bias_variance": -1.0},
+            "bias_variance must be .* of at least 0, .* got -1",
+        ),
+        (
+            {"weight_variance": 1.0, "keep": 0.0},
+            "keep must be .* above 0 and at most 1, .* got 0.0",
+        ),
+        (
+            {"weight_variance": 1.0, "start": 0.0},
+            "start must be .* above 0, got 0.0; it is the variance q_0",
+        ),
+        (
+            {"weight_variance": np.ones(2)},
+            r"a finite .* got an array of shape \(2,\); .* use phase",
+        ),
     ],
 )
 def test_bad_input_is_named(kind, message):
@@ -259,16 +271,45 @@ def test_bad_input_is_named(kind, message):
         (lambda: vp.mean_field("tanh", weight_variance="1"), "weight_variance must be .*, got '1'"),
         (lambda: vp.mean_field("tanh", weight_variance=1, skip="a"), "skip must be a finite numb"),
         (lambda: vp.mean_field("tanh", weight_variance=1, start=None), "start must be .* got None"),
-        (lambda: vp.critical_line("tanh", "a"), "bias_variance must be at least 0, got 'a'; give"),
-        (lambda: vp.critical_line("tanh", sp.Symbol("b")), "got b; give numbers, not symbols"),
+        (
+            lambda: vp.critical_line("tanh", "a"),
+            "bias_variance must be .* at least 0, got 'a'; it is",
+        ),
+        (
+            lambda: vp.critical_line("tanh", sp.Symbol("b")),
+            "a finite number of at least 0, got b; it is Var",
+        ),
         (lambda: vp.phase_diagram("tanh", "ab", [0.1]), "weight_variances must be .* got 'ab'"),
         (lambda: vp.phase_diagram("tanh", [1.0], [0.1], skip=np.nan), "skip must be a finite"),
-        (lambda: vp.gain("tanh", q="1"), "q = E z.2 must be positive and finite, got '1'"),
-        (lambda: vp.gain("tanh", q=sp.Symbol("q")), "got q; substitute one"),
-        (lambda: vp.gain_table("a"), "q = E z.2 must be positive and finite, got 'a'"),
+        (lambda: vp.gain("tanh", q="1"), "q = E z.2 must be a finite number above 0, got '1'"),
+        (lambda: vp.gain("tanh", q=sp.Symbol("q")), "got q; substitute numbers"),
+        (lambda: vp.gain_table("a"), "q = E z.2 must be a finite number above 0, got 'a'"),
         (lambda: vp.power_laws("tanh"), "power laws are of a mean field, got 'tanh'"),
     ],
 )
 def test_what_is_no_number_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["exp", "monomial", "relu", "gelu"])
+def test_a_diverging_variance_can_be_printed(name):
+    field = vp.mean_field(name, weight_variance=10.0, bias_variance=0.1)
+    assert field.fixed_point == np.inf and "divergent, q* = inf" in repr(field)
+    table = field.frame().set_index("quantity")["value"]
+    assert table["phase"] == "divergent" and "q* = inf" in field._repr_html_()
+    assert ("correlation_fixed_point" in table) == (name in ("relu", "gelu"))
+    assert "inf" in field.to_json()
+
+
+def test_the_mean_field_of_sign_can_be_printed():
+    """E phi'^2 is infinite, yet correlations have a map: c' = (2/pi) asin c, with c* = 0."""
+    field = vp.mean_field("sign", weight_variance=1.0)
+    table = field.frame().set_index("quantity")["value"]
+    assert "chi_perp" not in table and table["correlation_fixed_point"] == 0
+    biased = vp.mean_field("sign", weight_variance=1.0, bias_variance=0.3)
+    c = biased.correlation_fixed_point
+    assert 1.3 * c == pytest.approx(2 / np.pi * np.arcsin(c) + 0.3, rel=1e-12)
+    slope = 2 / np.pi / np.sqrt(1 - c**2) / 1.3
+    assert biased.chi_correlation == pytest.approx(slope, rel=1e-8)
+    assert biased._pair.slope(np.array([0.0, 0.5]))[0] == np.inf

@@ -102,10 +102,26 @@ def test_activations_without_a_point_say_why():
         vp.critical_line("relu", 0.1)
     with pytest.raises(ValueError, match="no bias variance makes tanh critical at weight_variance"):
         vp.critical_bias("tanh", 0.9)
-    with pytest.raises(ValueError, match="bias_variance must be at least 0, got -1"):
+    with pytest.raises(
+        ValueError, match="bias_variance must be a finite number of at least 0, got -1"
+    ):
         vp.critical_line("tanh", -1.0)
-    with pytest.raises(ValueError, match="weight_variance must be positive, got 0"):
+    with pytest.raises(ValueError, match="weight_variance must be a finite number above 0, got 0"):
         vp.critical_bias("tanh", 0.0)
+
+
+@pytest.mark.parametrize(("name", "bias"), [("exp", 0.1), ("gelu", 0.0), ("silu", 0.1)])
+def test_a_fixed_point_that_repels_is_not_critical(name, bias):
+    """Layers leave it: from 1 percent above, the variance of the refused point moves away."""
+    with pytest.raises(ValueError, match=r"holds at q. = .* alone, which repels") as caught:
+        vp.critical_line(name, bias)
+    weight = float(str(caught.value).split("weight_variance = ")[1].split(",")[0])
+    star = float(str(caught.value).split("q* = ")[1].split(" ")[0])
+    field = vp.mean_field(name, weight_variance=weight, bias_variance=bias)
+    assert field.chi_perp_at(max(star, 1e-9)) == pytest.approx(1, abs=1e-4)
+    near = 1.01 * star + 1e-4
+    with np.errstate(over="ignore"):
+        assert field.iterate(near, 30)[-1] > 1.001 * near
 
 
 # -- power laws ------------------------------------------------------------------------------
@@ -205,11 +221,11 @@ def test_a_diagram_is_a_result(rng):
     assert (diagram.depth_scale_gradient > 0).all() and (diagram.depth_scale_q > 0).all()
     with pytest.raises(ValueError, match="a phase diagram plots chi_perp, chi_parallel, fixed"):
         diagram.plot("ntk")
-    with pytest.raises(ValueError, match="weight_variances must be a one-dimensional array of num"):
+    with pytest.raises(ValueError, match=r"weight_variances must be .*above 0"):
         vp.phase_diagram("erf", [0.0], [0.0])
-    with pytest.raises(ValueError, match="bias_variances must be a one-dimensional array"):
+    with pytest.raises(ValueError, match="bias_variances must be one-dimensional and not empty"):
         vp.phase_diagram("erf", [1.0], [[0.0]])
-    with pytest.raises(ValueError, match=r"keep must lie in \(0, 1\], got 0.0"):
+    with pytest.raises(ValueError, match=r"keep must be .* above 0 and at most 1, got 0.0"):
         vp.phase_diagram("erf", [1.0], [0.0], keep=0.0)
 
 

@@ -115,10 +115,12 @@ def test_names_and_shapes(tanh_net, rng):
             assert theory.value(name, quantity).shape == shape
     single = predict(tanh_net)
     assert set(single.quantities("tanh_1")) == SINGLES | {"kurtosis"}
-    with pytest.raises(KeyError, match="tanh_1 has no 'ntk'; it has mean, second_moment"):
+    with pytest.raises(ValueError, match="unknown quantity of tanh_1 'ntk': known: mean, second"):
         single.value("tanh_1", "ntk")
-    with pytest.raises(KeyError, match="no node 'relu_1'"):
-        single.value("relu_1", "mean")
+    tables = (single.quantities, single.lengths.__getitem__, single.gradient_lengths.__getitem__)
+    for ask in (*tables, single.moments.__getitem__, lambda node: single.value(node, "mean")):
+        with pytest.raises(ValueError, match="unknown node 'tan_1': did you mean tanh_1"):
+            ask("tan_1")
     assert str(single).startswith("prediction for network of 6 nodes")
 
 
@@ -269,3 +271,11 @@ def test_a_deep_narrow_network_is_beyond_the_one_over_n_term():
     assert any(note.startswith("dense_50: the 1/n terms are above half") for note in narrow.notes())
     wide = predict(mlp(512, 3, activation="tanh"), order=1)
     assert wide.regime("dense_3", "second_moment") is CORRECTED
+
+
+@pytest.mark.parametrize("name", ["sign", "step"])
+def test_a_flat_activation_says_that_no_gradient_passes(name):
+    theory = predict(mlp(8, 2, activation=name))
+    assert not theory.value("input", "grad_second_moment").any()
+    assert f"dense_2: the derivative of {name} is 0 almost everywhere" in " ".join(theory.notes())
+    assert not any("almost everywhere" in note for note in predict(mlp(8, 2)).notes())

@@ -104,7 +104,8 @@ class Elementwise(Layer):
             second = product * gradient.second
         else:
             second = _by_pair(law, slope.second_moment, slope.kernel) * gradient.second
-        notes = (note,) if note else ()
+        flat = f"the derivative of {phi} is 0 almost everywhere: no gradient passes"
+        notes = ((note,) if note else ()) + ((flat,) if phi.derivative == 0 else ())
         return (
             replace(
                 gradient,

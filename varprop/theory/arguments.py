@@ -1,6 +1,6 @@
 """Checks of single arguments: finite numbers and whole numbers, or SymPy expressions in symbols."""
 
-from math import isfinite
+from math import isfinite, nan
 from numbers import Real
 from typing import Any
 
@@ -20,6 +20,7 @@ def check_number(
     *,
     least: float | None = None,
     above: float | None = None,
+    most: float | None = None,
     symbols: bool = True,
 ) -> None:
     """Raise ValueError unless the value is one finite real number within its bound.
@@ -28,23 +29,55 @@ def check_number(
     """
     if has_symbols(value):
         wrong = not symbols or value.is_extended_real is False
-        holds = not wrong and _within(value, least, above) != False  # noqa: E712
-    elif isinstance(value, Real | sp.Expr) and not isinstance(value, bool):
-        number = float(value) if not isinstance(value, sp.Expr) or value.is_real else float("nan")
-        holds = isfinite(number) and bool(_within(number, least, above))
+        holds = not wrong and all(r != False for r in _bounds(value, least, above, most))  # noqa: E712
     else:
-        holds = False
+        number = _float(value)
+        holds = isfinite(number) and all(_bounds(number, least, above, most))
     if holds:
         return
-    bound = f" of at least {least:g}" if least is not None else ""
-    bound = f" above {above:g}" if above is not None else bound
-    kind = "finite number" + bound + (", or a SymPy expression" if symbols else "")
-    raise ValueError(f"{name} must be a {kind}, got {value!r}; {remedy}")
+    bounds = [f" of at least {least:g}"] if least is not None else []
+    bounds += [f" above {above:g}"] if above is not None else []
+    bounds += [f" at most {most:g}"] if most is not None else []
+    kind = "finite number" + " and".join(bounds) + (", or a SymPy expression" if symbols else "")
+    came = repr(value)
+    if isinstance(value, np.ndarray) and value.ndim:
+        came = f"an array of shape {value.shape}"
+    raise ValueError(f"{name} must be a {kind}, got {came}; {remedy}")
 
 
-def _within(value: Any, least: float | None, above: float | None) -> Any:
-    """A bool, or a SymPy relation that is still open."""
-    return value > above if above is not None else value >= least if least is not None else True
+def _float(value: Any) -> float:
+    """The value of one real number; nan for anything else."""
+    one = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if isinstance(one, bool) or not isinstance(one, Real | sp.Expr):
+        return nan
+    if isinstance(one, sp.Expr) and not one.is_real:
+        return nan
+    try:
+        return float(one)
+    except OverflowError:  # an integer beyond the range of floats
+        return nan
+
+
+def _bounds(value: Any, least: float | None, above: float | None, most: float | None) -> list[Any]:
+    """Bools, or SymPy relations that are still open."""
+    found = [] if least is None else [value >= least]
+    found += [] if above is None else [value > above]
+    return found + ([] if most is None else [value <= most])
+
+
+def check_numbers(
+    name: str,
+    values: Any,
+    remedy: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+) -> np.ndarray:
+    """An array as floats; ValueError unless every entry passes `check_number`."""
+    entries = np.asarray(values, object)
+    for entry in entries.ravel():
+        check_number(name, entry, remedy, least=least, above=above, symbols=False)
+    return entries.astype(float)
 
 
 def check_whole(name: str, value: Any, least: int, remedy: str, *, symbols: bool = False) -> None:

@@ -11,7 +11,7 @@ import sympy as sp
 from varprop.gaussian import is_symbolic
 from varprop.layers import Dense
 from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Gradients, Moments, Regime
-from varprop.network import Network, check_network
+from varprop.network import ByNode, Network, check_network, unknown
 from varprop.results import Result, Row
 from varprop.theory.finite_width import (
     Absent,
@@ -57,12 +57,12 @@ class Prediction(Result):
     @cached_property
     def lengths(self) -> Mapping[str, Lengths | Absent]:
         """The fluctuation of the length of each node over networks, or why it has no theory."""
-        return lengths(self.network, self.moments, self.inputs)
+        return ByNode(lengths(self.network, self.moments, self.inputs))
 
     @cached_property
     def pairs(self) -> Mapping[str, Pairs | Absent]:
         """The 1/n terms of two inputs at each node, or why they have no theory."""
-        return pairs(self.network, self.moments)
+        return ByNode(pairs(self.network, self.moments))
 
     @cached_property
     def gradient_terms(self) -> Mapping[str, GradientTerms | Absent]:
@@ -75,7 +75,7 @@ class Prediction(Result):
 
         Exact where that is known, else to the first order in 1/n.
         """
-        found: dict[str, Any] = gradient_lengths(self.network, self.moments)
+        found: dict[str, Any] = ByNode(gradient_lengths(self.network, self.moments))
         for name, known in found.items():
             if isinstance(known, Absent):
                 terms = self.gradient_terms[name]
@@ -169,8 +169,7 @@ class Prediction(Result):
             return known.fluctuation, known.regime
         entries = self._entries(node)
         if quantity not in entries:
-            having = ", ".join(self.quantities(node))
-            raise KeyError(f"{node} has no {quantity!r}; it has {having}")
+            raise unknown(f"quantity of {node}", quantity, self.quantities(node))
         return entries[quantity]
 
     def _all_entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
@@ -181,6 +180,7 @@ class Prediction(Result):
         return entries
 
     def _entries(self, node: str) -> dict[str, tuple[np.ndarray, Regime]]:
+        _ = self.network[node]
         law, gradient = self.moments[node], self.gradients[node]
         mean_too = max(law.mean_regime, law.second_regime)
         square, regime = self._second(node)
@@ -289,11 +289,11 @@ def predict(network: Network, inputs: Any = None, *, order: int | None = 0) -> P
             f"got {order!r}"
         )
     start = input_law(network, inputs)
-    laws = forward(network, {network.input: start})
+    laws = ByNode(forward(network, {network.input: start}))
     data = None
     if inputs is not None and not isinstance(inputs, Moments) and not _one_symbol(inputs):
         data = network.check_inputs(inputs)
-    return Prediction(network, laws, backward(network, laws), data, order)
+    return Prediction(network, laws, ByNode(backward(network, laws)), data, order)
 
 
 def input_law(network: Network, inputs: Any) -> Moments:

@@ -17,10 +17,22 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from varprop.theory.arguments import check_number
 from varprop.theory.finite_width.factor import Factor
 from varprop.theory.finite_width.inversion import Inverse, invert
 
 Array = np.ndarray
+
+
+def _points(x: Any) -> Array:
+    """The points of a distribution function, as floats; infinities are points too."""
+    try:
+        points = np.asarray(x, float)
+    except (TypeError, ValueError):
+        points = np.array(np.nan)
+    if isinstance(x, str) or np.any(np.isnan(points)):
+        raise ValueError(f"a law is asked at real numbers, got {x!r}; give a number or an array")
+    return points
 
 
 @dataclass(frozen=True)
@@ -40,14 +52,17 @@ class LengthLaw:
 
         Source: Lu et al. (2020).
         """
-        return float(-np.expm1(np.sum(np.log1p([-f.dead for f in self.factors]))))
+        return float(0.0 - np.expm1(np.sum(np.log1p([-f.dead for f in self.factors]))))
 
     @property
     def mean(self) -> float:
         return self.moment(1)
 
-    def moment(self, k: int) -> float:
-        """E M^k; inf where it leaves the range of floats."""
+    def moment(self, k: float) -> float:
+        """E M^k for k >= 0; inf where it leaves the range of floats."""
+        check_number("k", k, "E M^k is known for powers from 0 up", least=0, symbols=False)
+        if k == 0:
+            return 1.0
         with np.errstate(over="ignore", divide="ignore"):
             logs = sum(c * np.log(f.moment(k)) for f, c in self._counted.items())
             return float(np.exp(k * np.log(self.start) + logs))
@@ -83,7 +98,7 @@ class LengthLaw:
     def log_normal_cdf(self, x: Any) -> Array:
         """P(M <= x) in the log-normal limit."""
         with np.errstate(divide="ignore"):
-            y = np.log(np.asarray(x, float))
+            y = np.log(np.maximum(_points(x), 0.0))
         mean = np.log(self.start) + sum(c * np.log(f.moment(1)) for f, c in self._counted.items())
         return special.ndtr((y - mean + self.beta / 2) / np.sqrt(self.beta))
 
@@ -93,8 +108,8 @@ class LengthLaw:
 
     def quantile(self, p: float) -> float:
         """The least x with P(M <= x) >= p, for p in (0, 1)."""
-        if not 0 < p < 1:
-            raise ValueError(f"a quantile needs a probability between 0 and 1, got {p!r}")
+        if _points(p).ndim or not 0 < p < 1:
+            raise ValueError(f"a quantile needs one probability between 0 and 1, got {p!r}")
         if p <= self.dead:
             return 0.0
         with np.errstate(over="ignore"):
@@ -102,7 +117,7 @@ class LengthLaw:
 
     def cdf(self, x: Any) -> Array:
         """P(M <= x)."""
-        x = np.asarray(x, float)
+        x = _points(x)
         with np.errstate(divide="ignore"):
             y = np.log(np.maximum(x, 0.0))
         inside = np.where(y > -np.inf, self._inverse.cdf(np.nan_to_num(y, neginf=0.0)), 0.0)
@@ -110,13 +125,13 @@ class LengthLaw:
 
     def density(self, x: Any) -> Array:
         """The density at x > 0; zero elsewhere. What is missing of 1 is at 0 (`dead`)."""
-        x = np.asarray(x, float)
+        x = _points(x)
         live = np.where(x > 0, x, 1.0)
         return np.where(x > 0, self.log_density(np.log(live)) / live, 0.0)
 
     def log_density(self, y: Any) -> Array:
         """The density of y = log M: its integral is 1 - `dead`."""
-        y, inverse = np.asarray(y, float), self._inverse
+        y, inverse = _points(y), self._inverse
         inside = (y > inverse.low) & (y < inverse.low + inverse.period)
         return np.where(inside, (1 - self.dead) * np.maximum(inverse.density(y), 0.0), 0.0)
 

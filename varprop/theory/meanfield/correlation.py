@@ -28,6 +28,11 @@ class PairMap(NamedTuple):
     q: float
     ends: Ends | None
 
+    @property
+    def limited(self) -> bool:
+        """Whether correlations have a limit map: not where q diverges faster than by a factor."""
+        return self.ends is None or bool(np.isfinite(self.ends.gain))
+
     def next(self, deficit: Number) -> Number:
         """1 - c' from 1 - c."""
         q, gap, kept = self._moments(np.asarray(deficit, float))
@@ -38,6 +43,10 @@ class PairMap(NamedTuple):
     def slope(self, deficit: Number) -> Number:
         """dc'/dc."""
         deficit = np.asarray(deficit, float)
+        if self.activation.jumps and self.ends is None and not np.all(deficit):
+            return np.where(deficit > 0, self.slope(np.where(deficit > 0, deficit, 1.0)), np.inf)[
+                ()
+            ]
         q, _, kept = self._moments(deficit)
         if self.ends is not None:
             slopes = self.ends.derivative_kernel(deficit)
@@ -55,7 +64,7 @@ class PairMap(NamedTuple):
     def _moments(self, deficit: np.ndarray) -> tuple[float, np.ndarray, float]:
         """q, the gap of phi and E phi^2."""
         if self.ends is not None:
-            if not np.isfinite(self.ends.gain):
+            if not self.limited:
                 raise ValueError(
                     f"{self.activation} grows faster than linearly and its variance diverges, so "
                     "correlations have no limit map; lower the weight variance"

@@ -13,11 +13,12 @@ import numpy as np
 
 from varprop import activations
 from varprop.activations import Activation
+from varprop.theory.arguments import check_numbers
 from varprop.theory.meanfield import limits
-from varprop.theory.meanfield.arguments import numbers
 from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, find_root, noise
 
 LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
+NEAR_ZERO = 1e-3  # the q at which the sign of E phi phi'' says where small variances go
 NEEDED = ("criticality, chi_perp = 1,", "use gain and mean_field for the variance alone")
 
 
@@ -37,11 +38,12 @@ class CriticalPoint(NamedTuple):
 def critical_line(activation: str | Activation, bias_variance: Any) -> Any:
     """The weight variance sigma_w^2 with chi_perp = 1 at the given sigma_b^2, or array of these.
 
-    Where several fixed points could be critical, that of a stable one comes first. Raises
-    ValueError where no weight variance is critical.
+    Where several fixed points could be critical, the smallest that attracts counts. Raises
+    ValueError where no weight variance is critical, or only at a fixed point that repels, as for
+    exp: layers leave it, so that the stack is not critical.
     """
     phi = activations.get(activation)
-    wanted = numbers("bias_variance", bias_variance, "must be at least 0")
+    wanted = check_numbers("bias_variance", bias_variance, "it is Var(b)", least=0)
     found = [at_bias(phi, float(b)).weight_variance for b in wanted.ravel()]
     return np.reshape(found, wanted.shape)[()]
 
@@ -49,10 +51,10 @@ def critical_line(activation: str | Activation, bias_variance: Any) -> Any:
 def critical_bias(activation: str | Activation, weight_variance: Any) -> Any:
     """The bias variance sigma_b^2 with chi_perp = 1 at the given sigma_w^2, or array of these.
 
-    Raises ValueError where no bias variance is critical.
+    Raises ValueError where no bias variance is critical, or only at a fixed point that repels.
     """
     phi = activations.get(activation)
-    wanted = numbers("weight_variance", weight_variance, "must be at least 0")
+    wanted = check_numbers("weight_variance", weight_variance, "it is fan_in Var(w)", above=0)
     found = [at_weight(phi, float(w)).bias_variance for w in wanted.ravel()]
     return np.reshape(found, wanted.shape)[()]
 
@@ -71,8 +73,6 @@ def at_bias(phi: Activation, bias_variance: float) -> CriticalPoint:
 def at_weight(phi: Activation, weight_variance: float) -> CriticalPoint:
     """The point of the critical line with that weight variance and a bias variance >= 0."""
     limits.refuse_jumps(phi, *NEEDED)
-    if not weight_variance > 0:
-        raise ValueError(f"weight_variance must be positive, got {weight_variance}")
     points = [_homogeneous(phi)] if phi.homogeneous else _ends(phi)
     here = [p for p in points if abs(p.weight_variance / weight_variance - 1) <= MARGIN]
     if not phi.homogeneous:
@@ -110,7 +110,7 @@ def critical_point(activation: str | Activation) -> CriticalPoint:
     """
     phi = activations.get(activation)
     points = critical_points(phi)
-    if points and points[0].fixed_point == 0 and float(phi.curvature(1e-3)) > 0:
+    if points and not _attracts(phi, points[0]):
         points = points[1:]
     if not points:
         sign = "positive" if float(phi.curvature(1.0)) > 0 else "negative"
@@ -155,4 +155,19 @@ def _chosen(points: list[CriticalPoint], phi: Activation, what: str, given: str)
             "1/E phi'^2 and sigma_b^2 = q - sigma_w^2 E phi^2 >= 0 at some q > 0; "
             "see critical_points and mean_field"
         )
-    return min(points, key=lambda p: (p.chi_parallel > 1 + MARGIN, p.fixed_point))
+    first = min(points, key=lambda p: (not _attracts(phi, p), p.fixed_point))
+    if not _attracts(phi, first):
+        raise ValueError(
+            f"no {what} makes deep stacks of {phi} critical at {given}: chi_perp = 1 at weight_"
+            f"variance = {first.weight_variance:.9g}, bias_variance = {first.bias_variance:.9g} "
+            f"holds at q* = {first.fixed_point:.9g} alone, which repels (chi_parallel = "
+            f"{first.chi_parallel:.6g}), so that layers leave it; see critical_points"
+        )
+    return first
+
+
+def _attracts(phi: Activation, point: CriticalPoint) -> bool:
+    """Whether the fixed point draws variances in, at least from one side."""
+    if point.fixed_point == 0 and not phi.homogeneous:
+        return not float(phi.curvature(NEAR_ZERO)) > 0
+    return point.chi_parallel <= 1 + MARGIN

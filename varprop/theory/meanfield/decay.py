@@ -9,7 +9,7 @@ the second where phi' jumps, by J_k at x_k, p the density of z ~ N(0, q*): the s
 ReLU-like class of Hayou, Doucet & Rousseau (2019). Where the variance itself goes to 0,
 see `vanishing`; where it grows by the bias b of a homogeneous phi with chi = 1, q ~ b l, and
 
-    e' = (e - b e^(3/2)) / (1 + 1/l)                                             so e ~ (1/b)^2 / l^2
+    e' = (e - b e^(3/2)) / (1 + 1/l)                                           so e ~ (1/b)^2 / l^2
 """
 
 import numpy as np

@@ -10,9 +10,10 @@ from scipy.optimize import elementwise
 from varprop import activations
 from varprop.activations import Activation
 from varprop.results import Result
+from varprop.theory.arguments import check_number, check_numbers
 from varprop.theory.meanfield import limits, tabulate
-from varprop.theory.meanfield.arguments import check_number, numbers
 from varprop.theory.meanfield.fixed_points import MARGIN
+from varprop.theory.meanfield.stack import KEEP, SKIP, START
 from varprop.theory.meanfield.tabulate import Table
 
 if TYPE_CHECKING:
@@ -107,15 +108,17 @@ def phase_diagram(
     """
     phi = activations.get(activation)
     limits.refuse_jumps(phi, "a phase diagram", "use mean_field for the variance alone")
-    rule = "must be a one-dimensional array of numbers that are"
-    weights = numbers("weight_variances", weight_variances, f"{rule} positive")
-    biases = numbers("bias_variances", bias_variances, f"{rule} at least 0")
-    for name, grid, low in (("weight", weights, "positive"), ("bias", biases, "at least 0")):
-        if grid.ndim != 1 or not grid.size or (name == "weight" and not grid.all()):
-            raise ValueError(f"{name}_variances {rule} {low}, got {grid!r}")
-    check_number("keep", keep, lambda v: 0 < v <= 1, "must lie in (0, 1]")
-    check_number("skip", skip, lambda v: True, "must be a finite number")
-    check_number("start", start, lambda v: v > 0, "must be positive and finite")
+    one = "give a one-dimensional array of them"
+    weights = check_numbers("each of weight_variances", weight_variances, one, above=0)
+    biases = check_numbers("each of bias_variances", bias_variances, one, least=0)
+    for name, grid in (("weight_variances", weights), ("bias_variances", biases)):
+        if grid.ndim != 1 or not grid.size:
+            raise ValueError(
+                f"{name} must be one-dimensional and not empty, got shape {grid.shape}; {one}"
+            )
+    check_number("keep", keep, KEEP, above=0, most=1, symbols=False)
+    check_number("skip", skip, SKIP, symbols=False)
+    check_number("start", start, START, above=0, symbols=False)
     strength = weights[:, None] / keep
     if phi.homogeneous:
         second, slope = phi.second_moment(1.0), phi.derivative_second_moment(1.0)

@@ -1,12 +1,7 @@
-"""The mean field of a deep stack: variance and correlation from layer to layer, and in the limit.
+"""The mean field of a deep stack: where variance and correlation go, and how fast.
 
-    z^{l+1} = skip z^l + W (mask phi(z^l)) / keep + b,  Var W_ij = sigma_w^2/n, Var b_i = sigma_b^2
-
-    q'  = skip^2 q + (sigma_w^2 / keep) E phi(z)^2 + sigma_b^2          z ~ N(0, q)
-    chi_parallel = dq'/dq                  errors of the variance, per layer
-    chi_perp = skip^2 + (sigma_w^2 / keep) E phi'(z)^2       gradient second moments, per layer
-
-for networks so wide that z is Gaussian. The weight variance here is `fan_in Var(w)`.
+The layer is that of `stack`. Deep layers reach a fixed point q* of the variance, at which both chi
+say how errors and gradients go on, and two inputs a fixed point c* of the correlation.
 """
 
 from collections.abc import Iterator
@@ -17,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import sympy as sp
 
-from varprop import activations, gaussian
+from varprop import activations
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
 from varprop.results import Result
+from varprop.theory.arguments import check_number
 from varprop.theory.meanfield import correlation, limits
-from varprop.theory.meanfield.arguments import check_number
 from varprop.theory.meanfield.fixed_points import (
     MARGIN,
     FixedPoint,
@@ -30,9 +25,13 @@ from varprop.theory.meanfield.fixed_points import (
     fixed_points,
     reached,
 )
+from varprop.theory.meanfield.stack import KEEP, SKIP, START, Stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+GRIDS = "use phase_diagram for grids"
 
 
 class Quantity(NamedTuple):
@@ -43,14 +42,9 @@ class Quantity(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class MeanField(Result):
+class MeanField(Stack, Result):
     """The mean field of a stack; see `mean_field` for its arguments."""
 
-    activation: Activation
-    weight_variance: Any
-    bias_variance: Any
-    keep: Any = 1
-    skip: Any = 0
     start: float = 1.0
 
     def __str__(self) -> str:
@@ -66,35 +60,6 @@ class MeanField(Result):
             f"mean field of {self.activation}, {setting}: {self.phase}, {told}, "
             f"chi_perp = {self.chi_perp:.6g}"
         )
-
-    @property
-    def symbolic(self) -> bool:
-        return gaussian.is_symbolic(self.weight_variance, self.bias_variance, self.keep, self.skip)
-
-    # -- variance ----------------------------------------------------------------------------
-
-    def variance_map(self, q: Number) -> Number:
-        """q' = skip^2 q + (sigma_w^2 / keep) E phi(z)^2 + sigma_b^2, z ~ N(0, q)."""
-        passed = self.weight_variance / self.keep * self.activation.second_moment(q)
-        return self.skip**2 * q + passed + self.bias_variance
-
-    def chi_parallel_at(self, q: Number) -> Number:
-        """dq'/dq at any q > 0."""
-        slope = self.activation.second_moment_slope(q)
-        return self.skip**2 + self.weight_variance / self.keep * slope
-
-    def chi_perp_at(self, q: Number) -> Number:
-        """The factor of a gradient's second moment per layer, at any q > 0."""
-        self._refuse_jumps()
-        slope = self.activation.derivative_second_moment(q)
-        return self.skip**2 + self.weight_variance / self.keep * slope
-
-    def iterate(self, q0: Number, depth: int) -> np.ndarray:
-        """q_0, ..., q_depth: shape (depth + 1, *shape of q0)."""
-        layers = [np.asarray(q0, None if gaussian.is_symbolic(q0) or self.symbolic else float)[()]]
-        for _ in range(depth):
-            layers.append(self.variance_map(layers[-1]))
-        return np.stack(layers) if not self.symbolic else np.array(layers)
 
     @cached_property
     def fixed_points(self) -> tuple[FixedPoint, ...]:
@@ -146,15 +111,6 @@ class MeanField(Result):
             return self._growth(self.activation.derivative_second_moment(one))
         ends = self._ends
         return float(self.chi_perp_at(self.fixed_point)) if ends is None else self._growth(ends)
-
-    def _refuse_jumps(self) -> None:
-        remedy = "use fixed_point, chi_parallel and the correlation map"
-        limits.refuse_jumps(self.activation, "chi_perp", remedy)
-
-    def _growth(self, kept: Any) -> Any:
-        """skip^2 + (sigma_w^2 / keep) kept, kept a number or the ends of a homogeneous limit."""
-        kept = kept.gain if isinstance(kept, limits.Ends) else kept
-        return self.skip**2 + self.weight_variance / self.keep * kept
 
     def _affine(self) -> tuple[FixedPoint, ...]:
         """The fixed points of q' = chi q + sigma_b^2."""
@@ -255,8 +211,9 @@ class MeanField(Result):
         if self.activation.jumps:  # E phi'^2 is infinite
             names = ["fixed_point", "chi_parallel", "stability", "depth_scale_q"]
         elif not self.symbolic:
-            names += ["stability", "phase", "correlation_fixed_point", "correlation_deficit"]
-            names += ["depth_scale_q", "depth_scale_c", "depth_scale_gradient"]
+            names += ["stability", "phase", "depth_scale_q", "depth_scale_gradient"]
+        if not self.symbolic and self._pair.limited:
+            names += ["correlation_fixed_point", "correlation_deficit", "depth_scale_c"]
         for name in names:
             yield Quantity(name, getattr(self, name))
 
@@ -294,9 +251,9 @@ def mean_field(
     Poole et al. (2016), Schoenholz et al. (2017).
     """
     phi = activations.get(activation)
-    check_number("weight_variance", weight_variance, lambda v: v > 0, "must be positive")
-    check_number("bias_variance", bias_variance, lambda v: v >= 0, "must be at least 0")
-    check_number("keep", keep, lambda v: sp.And(v > 0, v <= 1), "must lie in (0, 1]")
-    check_number("skip", skip, lambda v: True, "must be a finite number")
-    check_number("start", start, lambda v: bool(v > 0), "must be positive and finite")
+    check_number("weight_variance", weight_variance, f"it is fan_in Var(w); {GRIDS}", above=0)
+    check_number("bias_variance", bias_variance, f"it is Var(b); {GRIDS}", least=0)
+    check_number("keep", keep, KEEP, above=0, most=1)
+    check_number("skip", skip, SKIP)
+    check_number("start", start, START, above=0, symbols=False)
     return MeanField(phi, weight_variance, bias_variance, keep, skip, start)

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from varprop import activations, gaussian
+from varprop import activations
 from varprop.activations import ACTIVATIONS, Activation
 from varprop.results import Result
+from varprop.theory.arguments import check_number
 from varprop.theory.meanfield import critical, limits
-from varprop.theory.meanfield.arguments import check_number
 from varprop.theory.meanfield.field import MeanField, mean_field
 
 
@@ -85,7 +85,7 @@ def gain(
     if criterion not in CRITERIA:
         raise ValueError(f"unknown criterion {criterion!r}; the criteria are {', '.join(CRITERIA)}")
     _check_second_moment(q)
-    check_number("bias_variance", bias_variance, lambda v: bool(v >= 0), "must be at least 0")
+    check_number("bias_variance", bias_variance, "it is Var(b)", least=0, symbols=False)
     if bias_variance and criterion != "critical":
         raise ValueError(
             f"bias_variance counts for the criterion 'critical', got it with {criterion!r}; "
@@ -105,9 +105,7 @@ def gain(
 
 
 def _check_second_moment(q: Any) -> None:
-    if gaussian.is_symbolic(q):
-        raise ValueError(f"q = E z^2 must be a positive number here, got {q!r}; substitute one")
-    check_number("q = E z^2", q, lambda v: v > 0, "must be positive and finite")
+    check_number("q = E z^2", q, "substitute numbers for symbols", above=0, symbols=False)
 
 
 def _second_moment(phi: Activation, q: float, bias: float) -> float:

@@ -136,6 +136,6 @@ def residual_stack(
 def _check_entries(
     name: str, value: Any, remedy: str, *, least: float | None = None, above: float | None = None
 ) -> None:
-    """`check_number` for each entry of an array."""
+    """`check_number` for each entry of an array, which may be a SymPy expression."""
     for entry in np.asarray(value, object).ravel():
         check_number(name, entry, remedy, least=least, above=above)
