@@ -19,6 +19,7 @@ NAMES = (
     "glorot_activations",
     "glorot_gradients",
     "phase_diagram",
+    "gain_table",
     "depth_scales",
     "c_map",
     "jacobian_spectra",

@@ -59,6 +59,7 @@ SYMBOLS = {
     "ξ_c": r"\xi_c",
     "ξ_∇": r"\xi_\nabla",
     "χ⊥": r"\chi_\perp",
+    "χ∥": r"\chi_\parallel",
     "|x_L|²": r"|x_L|^2",
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import subprocess
 import sys
 import tomllib
+import typing
 import zipfile
 from pathlib import Path
 
@@ -132,3 +134,24 @@ def test_no_public_name_is_hidden_by_a_module_of_the_same_name():
     """Importing a subpackage binds its name on the package, over the lazily loaded object."""
     modules = {path.stem for path in Path(varprop.__file__).parent.iterdir()}
     assert not modules & (set(varprop.__all__) - {"init"})
+
+
+def returned(hint):
+    """The classes of varprop in a type hint."""
+    if inspect.isclass(hint) and hint.__module__.startswith("varprop"):
+        yield hint
+    for inner in typing.get_args(hint):
+        yield from returned(inner)
+
+
+def test_what_public_functions_return_is_public():
+    public = [getattr(varprop, name) for name in varprop.__all__]
+    functions = [value for value in public if inspect.isfunction(value)]
+    assert len(functions) > 20
+    hidden = {
+        kind.__name__
+        for function in functions
+        for kind in returned(typing.get_type_hints(function).get("return"))
+        if kind not in public
+    }
+    assert not hidden

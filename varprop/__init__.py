@@ -18,6 +18,8 @@ _PLACES = {
     "custom_activation": "varprop.activations:custom",
     "Initializer": "varprop.initializers",
     "init": "varprop.initializers:",
+    "TruncatedMoments": "varprop.laws",
+    "TruncationReport": "varprop.laws",
     "truncated_normal": "varprop.laws",
     "truncated_std": "varprop.laws",
     "truncation_report": "varprop.laws",
@@ -101,6 +103,8 @@ __all__ = [
     "ResidualStack",
     "Sample",
     "Scale",
+    "TruncatedMoments",
+    "TruncationReport",
     "Verdict",
     "activation",
     "compare",
@@ -158,7 +162,13 @@ if TYPE_CHECKING:
     from varprop.builders import mlp, residual
     from varprop.comparison import Report, compare, verify
     from varprop.initializers import Initializer
-    from varprop.laws import truncated_normal, truncated_std, truncation_report
+    from varprop.laws import (
+        TruncatedMoments,
+        TruncationReport,
+        truncated_normal,
+        truncated_std,
+        truncation_report,
+    )
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime
     from varprop.montecarlo import Sample, simulate, singular_values

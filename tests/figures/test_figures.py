@@ -41,6 +41,7 @@ TINY = {
     "jacobian_spectra": {"width": 16, "depth": 3, "draws": 72, "bins": 20, "margin": 0.4},
     "coherence": {"dimension": 7, "draws": 72, "steps": 60, "margin": 0.2, "sizes": [5, 8, 14]},
     "phase_diagram": {"grid": 12, "width": 16, "draws": 64, "margin": 0.4},
+    "gain_table": {"width": 16, "draws": 64, "margin": 0.5},
     "depth_scales": {"width": 16, "draws": 64, "margin": 0.4, "shown": [2, 3, 4]},
     "c_map": {"width": 16, "draws": 64, "margin": 0.4, "shown": [0.5, 0.9]},
     "lognormal_lengths": {"widths": [4, 6], "ratio": 1, "draws": 256, "margin": 0.4, "bins": 9},

@@ -216,7 +216,7 @@ def test_a_large_diagram_of_tanh_is_quick():
 
 def test_a_diagram_is_a_result(rng):
     diagram = vp.phase_diagram("erf", [0.5, 1.5], [0.0, 0.1, 0.2])
-    assert diagram.frame().shape == (6, 6) and "2 x 3" in str(diagram)
+    assert diagram.frame().shape == (6, 8) and "2 x 3" in str(diagram)
     assert diagram.plot().get_xlabel() == "weight variance"
     assert (diagram.depth_scale_gradient > 0).all() and (diagram.depth_scale_q > 0).all()
     with pytest.raises(ValueError, match="a phase diagram plots chi_perp, chi_parallel, fixed"):
@@ -303,3 +303,35 @@ def _stack(**changed):
 def test_a_residual_stack_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "extra"),
+    [
+        ("tanh", [0.7, 1.2, 2.5, 5.0], {}),
+        ("tanh", [1.2, 2.5], {"keep": 0.9, "skip": 0.3}),
+        ("erf", [0.7, 1.5, 6.0], {"skip": 0.5}),
+        ("relu", [1.0, 2.0, 2.5], {}),
+        ("leaky_relu", [1.0, 1.9], {"keep": 0.8}),
+        ("identity", [0.5, 1.0], {}),
+    ],
+)
+def test_a_diagram_has_the_correlations_of_its_mean_fields(name, weights, extra):
+    """Interpolated in q and the angle, against the root of the map of each mean field."""
+    diagram = vp.phase_diagram(name, weights, [0.0, 0.1, 0.8], **extra)
+    for i, j in np.ndindex(diagram.fixed_point.shape):
+        setting = {"weight_variance": weights[i], "bias_variance": diagram.bias_variances[j]}
+        field = vp.mean_field(name, **setting, **extra)
+        assert diagram.correlation_deficit[i, j] == pytest.approx(
+            field.correlation_deficit, rel=1e-6, abs=1e-12, nan_ok=True
+        ), setting
+        assert diagram.chi_correlation[i, j] == pytest.approx(field.chi_correlation, rel=1e-6)
+
+
+def test_the_correlations_of_a_large_diagram_of_tanh_are_quick():
+    """40 000 cells."""
+    diagram = vp.phase_diagram("tanh", np.linspace(0.05, 6, 200), np.linspace(0, 1, 200))
+    start = time.process_time()
+    ordered = (diagram.chi_perp < 1 - 1e-6) & (diagram.fixed_point > 0)
+    assert (diagram.correlation_fixed_point[ordered] == 1).all()
+    assert time.process_time() - start < 5

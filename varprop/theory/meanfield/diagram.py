@@ -1,7 +1,8 @@
-"""Phase diagrams: the fixed point of the variance and both chi over (sigma_w^2, sigma_b^2)."""
+"""Phase diagrams over (sigma_w^2, sigma_b^2): fixed points of variance and correlation, and chi."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from varprop import activations
 from varprop.activations import Activation
 from varprop.results import Result
 from varprop.theory.arguments import check_number, check_numbers
-from varprop.theory.meanfield import limits, tabulate
+from varprop.theory.meanfield import angles, limits, tabulate
 from varprop.theory.meanfield.fixed_points import MARGIN
 from varprop.theory.meanfield.stack import KEEP, SKIP, START
 from varprop.theory.meanfield.tabulate import Table
@@ -31,6 +32,8 @@ class Cell(NamedTuple):
     chi_parallel: float
     chi_perp: float
     phase: str
+    correlation_fixed_point: float
+    chi_correlation: float
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -38,7 +41,9 @@ class PhaseDiagram(Result):
     """q*, chi_parallel and chi_perp, arrays (weight variances, bias variances).
 
     `error` is the largest error of q'/q and of chi_perp; the relative one of q* is about
-    error / (1 - chi_parallel).
+    error / (1 - chi_parallel). `correlation_deficit` = 1 - c* and `chi_correlation` = dc'/dc there
+    are made when first asked for; they are nan and 1 where correlations are kept, and nan where q
+    outgrows any factor.
     """
 
     activation: Activation
@@ -48,6 +53,8 @@ class PhaseDiagram(Result):
     chi_parallel: np.ndarray
     chi_perp: np.ndarray
     error: float
+    keep: float = 1.0
+    skip: float = 0.0
 
     def __str__(self) -> str:
         rows, columns = self.fixed_point.shape
@@ -72,8 +79,54 @@ class PhaseDiagram(Result):
         """1/|log chi_perp|; in the ordered phase also the depth scale of the correlation."""
         return _scale(self.chi_perp)
 
+    @property
+    def correlation_deficit(self) -> np.ndarray:
+        """1 - c* of inputs of positive correlation, to about 1e-9 / (chi_perp - 1) of itself."""
+        return self._correlation[0]
+
+    @property
+    def correlation_fixed_point(self) -> np.ndarray:
+        """c*, the correlation that inputs of positive correlation reach."""
+        return 1 - self.correlation_deficit
+
+    @property
+    def chi_correlation(self) -> np.ndarray:
+        """dc'/dc at c*."""
+        return self._correlation[1]
+
+    @property
+    def depth_scale_c(self) -> np.ndarray:
+        """1/|log dc'/dc| at c*."""
+        return _scale(self.chi_correlation)
+
+    @cached_property
+    def _correlation(self) -> tuple[np.ndarray, np.ndarray]:
+        phi, q = self.activation, self.fixed_point
+        weight = np.broadcast_to(self.weight_variances[:, None], q.shape)
+        deficit, slope = np.full(q.shape, np.nan), np.full(q.shape, np.nan)
+        inner = (q > 0) & np.isfinite(q)
+        for cells, ends in _ends(phi, q):
+            ratio = angles.tabulated(lambda _, e, ends=ends: ends.gap(e) / e, np.ones(1))
+            size, kept = int(cells.sum()), np.full(int(cells.sum()), ends.gain)
+            normal = self.skip**2 + weight[cells] / self.keep * kept
+            if phi.homogeneous:
+                normal = np.where(inner[cells] & (normal < 1 - MARGIN), 1.0, normal)
+            layer = angles.Layer(weight[cells], normal, kept, self.keep, self.skip)
+            many = angles.Angles(np.repeat(ratio.series, size, 0), ratio.edges)
+            deficit[cells], slope[cells] = angles.solve(many, layer)
+        if phi.homogeneous or not inner.any():
+            return deficit, slope
+        places = np.flatnonzero(inner.ravel())
+        for group, made in angles.interior(phi, q.ravel()[places]):
+            cells = places[group]
+            at = q.flat[cells]
+            kept = np.ones(at.size) if self.keep == 1 else phi.second_moment(at) / at
+            layer = angles.Layer(weight.flat[cells], np.ones(at.size), kept, self.keep, self.skip)
+            deficit.flat[cells], slope.flat[cells] = angles.solve(made, layer)
+        return deficit, slope
+
     def rows(self) -> Iterator[Cell]:
-        phase = self.phase
+        phase, star, chi = self.phase, self.correlation_fixed_point, self.chi_correlation
         for i, j in np.ndindex(phase.shape):
             yield Cell(
                 float(self.weight_variances[i]),
@@ -82,6 +135,8 @@ class PhaseDiagram(Result):
                 float(self.chi_parallel[i, j]),
                 float(self.chi_perp[i, j]),
                 str(phase[i, j]),
+                float(star[i, j]),
+                float(chi[i, j]),
             )
 
     def plot(self, quantity: str = "chi_perp", ax: "Axes | None" = None) -> "Axes":
@@ -124,7 +179,9 @@ def phase_diagram(
         second, slope = phi.second_moment(1.0), phi.derivative_second_moment(1.0)
         chi = np.broadcast_to(skip**2 + strength * second, (weights.size, biases.size))
         perp = np.broadcast_to(skip**2 + strength * slope, chi.shape)
-        return PhaseDiagram(phi, weights, biases, _affine(chi, biases, start), chi, perp, 4e-16)
+        return PhaseDiagram(
+            phi, weights, biases, _affine(chi, biases, start), chi, perp, 4e-16, keep, skip
+        )
     made = tabulate.table(phi)
     rows = [_row(made, a, biases, skip, start) for a in strength[:, 0]]
     q = _refined(made, np.stack(rows), strength, biases, skip)
@@ -132,7 +189,15 @@ def phase_diagram(
     inner = (q > 0) & np.isfinite(q)
     moved = np.broadcast_to(strength, q.shape)[inner] * made.error(q[inner])
     error = float(moved.max(initial=0.0))
-    return PhaseDiagram(phi, weights, biases, q, chi, perp, error)
+    return PhaseDiagram(phi, weights, biases, q, chi, perp, error, keep, skip)
+
+
+def _ends(phi: Activation, q: np.ndarray) -> list[tuple[np.ndarray, limits.Ends]]:
+    """The cells at which layers see a homogeneous function: all, those of q* = 0 or infinite."""
+    if phi.homogeneous:
+        return [(np.ones(q.shape, bool), limits.at_zero(phi)[1])]
+    found = [(q == 0, limits.at_zero(phi)[1]), (np.isinf(q), limits.far_away(phi))]
+    return [(cells, ends) for cells, ends in found if ends is not None and cells.any()]
 
 
 def _affine(chi: np.ndarray, biases: np.ndarray, start: float) -> np.ndarray:
