@@ -15,8 +15,8 @@ import varprop as vp
 from figures import mean_field, style
 from figures.results import Results, describe, percent, provenance, streams
 
-CRITERIA = {  # marks: those of one shape are told apart by their filling
-    "second_moment": ("E φ² = 1", {"marker": "o", "color": "#0072B2"}),
+CRITERIA = {  # the first is larger: for odd activations E φ² and Var φ coincide
+    "second_moment": ("E φ² = 1", {"marker": "o", "color": "#0072B2", "s": 34}),
     "variance": ("Var φ = 1", {"marker": "s", "color": "#E69F00"}),
     "gradient": ("E φ'² = 1", {"marker": "^", "color": "#009E73"}),
     "critical": ("χ⊥ = 1 at q*", {"marker": "D", "color": style.INK, "facecolors": "none"}),
@@ -137,9 +137,8 @@ def _marks(
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     inside = (values >= low) & (values <= high)
-    axes.scatter(
-        values[inside], rows[inside], 14, linewidths=0.9, label=style.typeset(label), **look
-    )
+    shape = {"s": 12, "linewidths": 0.9, **look}
+    axes.scatter(values[inside], rows[inside], label=style.typeset(label), **shape)
     for mark, edge, out in (("<", low, values < low), (">", high, values > high)):
         axes.scatter(
             np.full(int(out.sum()), edge), rows[out], 12, look["color"], mark, clip_on=False

@@ -67,8 +67,8 @@ def interior(phi: Activation, q: np.ndarray) -> list[tuple[np.ndarray, Angles]]:
 def tabulated(ratio: Callable[[Any, Any], Any], q: np.ndarray) -> Angles:
     """rho as series in the angle, at each q; finer where phi(sqrt(q) Z) varies fast."""
     first = min(np.pi / 2, 1 / np.sqrt(q.max()))
-    count = max(1, round(np.log(np.pi / 2 / first) / np.log(RATIO)) + 1)
-    edges = np.append(0.0, np.geomspace(first, np.pi / 2, count))
+    count = int(np.ceil(np.log(np.pi / 2 / first) / np.log(RATIO)))
+    edges = np.append(0.0, np.geomspace(first, np.pi / 2, count + 1))
     x = chebyshev.chebpts1(ORDER_ANGLE)
     theta = (edges[1:, None] + edges[:-1, None] + np.diff(edges)[:, None] * x) / 2
     shape = (q.size, *theta.shape)
@@ -110,7 +110,9 @@ def _root(rows: np.ndarray, low: np.ndarray, width: np.ndarray, layer: Layer) ->
         coefficients, (weight, normal, kept) = others[:-3], others[-3:]
         here = Layer(weight, normal, kept, layer.keep, layer.skip)
         rho = chebyshev.chebval(x, np.stack(coefficients), tensor=False)
-        return here.excess(rho, low + width * (x + 1) / 2)
+        theta = low + width * (x + 1) / 2
+        steep = 1.0 if layer.keep == 1 else _deficit(theta)  # a pole of the noise at 0
+        return steep * here.excess(rho, theta)
 
     ends = (-np.ones(low.size), np.ones(low.size))
     found = elementwise.find_root(excess, ends, args=(low, width, *rows.T, *layer[:3]))
