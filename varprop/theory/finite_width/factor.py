@@ -63,7 +63,7 @@ class Factor:
     def scale(self) -> float:
         return self.gain * self.p**2 / self.width
 
-    def moment(self, k: int) -> float:
+    def moment(self, k: float) -> float:
         """E F^k, zero counted."""
         return float(np.exp(self.log_mellin(np.array([k + 0j]))[0].real) * (1 - self.dead))
 

@@ -41,11 +41,11 @@ class Layer(NamedTuple):
     skip: float
 
     def excess(self, rho: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        """(c - c') N / (1 - c)."""
-        noise = 0.0
-        if self.keep != 1:
-            noise = (1 / self.keep - 1) * self.kept / np.maximum(_deficit(theta), 1e-300)
-        return self.skip**2 + self.weight * (rho + noise) - self.normal
+        """(1 - c') N / (1 - c) - N; times 1 - c under dropout, whose noise has a pole at c = 1."""
+        plain = self.skip**2 + self.weight * rho - self.normal
+        if self.keep == 1:
+            return plain
+        return _deficit(theta) * plain + self.weight * (1 / self.keep - 1) * self.kept
 
 
 def interior(phi: Activation, q: np.ndarray) -> list[tuple[np.ndarray, Angles]]:
@@ -94,7 +94,8 @@ def solve(angles: Angles, layer: Layer) -> tuple[np.ndarray, np.ndarray]:
     rows = np.take_along_axis(series, piece[:, None, None], 1)[:, 0]
     low, width = edges[piece], np.diff(edges)[piece]
     if inside.any():
-        some = Layer(*(v[inside] for v in layer[:3]), layer.keep, layer.skip)
+        weight, normal, kept = (v[inside] for v in layer[:3])
+        some = Layer(weight, normal, kept, layer.keep, layer.skip)
         theta[inside] = _root(rows[inside], low[inside], width[inside], some)
     x = 2 * (theta - low) / width - 1
     rho = _series(x, rows)
@@ -110,9 +111,7 @@ def _root(rows: np.ndarray, low: np.ndarray, width: np.ndarray, layer: Layer) ->
         coefficients, (weight, normal, kept) = others[:-3], others[-3:]
         here = Layer(weight, normal, kept, layer.keep, layer.skip)
         rho = chebyshev.chebval(x, np.stack(coefficients), tensor=False)
-        theta = low + width * (x + 1) / 2
-        steep = 1.0 if layer.keep == 1 else _deficit(theta)  # a pole of the noise at 0
-        return steep * here.excess(rho, theta)
+        return here.excess(rho, low + width * (x + 1) / 2)
 
     ends = (-np.ones(low.size), np.ones(low.size))
     found = elementwise.find_root(excess, ends, args=(low, width, *rows.T, *layer[:3]))

@@ -20,7 +20,7 @@ A = 0. Where phi' does not jump, c is kept if A < 0 or k = 0; else c' = c + r q 
 r = G - B = (k/s)^2/4, and c goes to 1/2 (A = 0).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -47,18 +47,18 @@ class PowerLaw(NamedTuple):
 class Side(NamedTuple):
     """phi = s z + k z^2/2 + t z^3/6 on one side of 0."""
 
-    s: float
-    k: float
-    t: float
+    s: Any
+    k: Any
+    t: Any
 
 
 class Expansion(NamedTuple):
     """A, B and G of q and of the gradients, and b of the correlation; see the module."""
 
-    root: float
-    linear: float
-    gradient: float
-    kink: float
+    root: Any
+    linear: Any
+    gradient: Any
+    kink: Any
 
 
 def sides(phi: Activation) -> tuple[Side, Side]:
