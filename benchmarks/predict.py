@@ -1,16 +1,12 @@
-"""How long `predict` takes, by activation and number of inputs: `python benchmarks/predict.py`.
+"""How long `predict` takes, by activation and number of inputs."""
 
-CPU seconds of one process, the least of several runs with fresh inputs. The memory of integrals
-that were done before is emptied before each run.
-"""
-
-import argparse
 import math
 import time
 
 import numpy as np
 
 import varprop as vp
+from benchmarks.timing import Benchmark
 from varprop.gaussian import forget
 
 GAINS = {  # fan_in Var W
@@ -23,33 +19,34 @@ GAINS = {  # fan_in Var W
     "step": 2.5,
     "hardshrink": 2.5,
 }
+INPUTS = (1, 16)
+
+
+def measure(quick: bool) -> Benchmark:
+    """CPU seconds of networks of width 64, the least of several runs with fresh inputs."""
+    depth, runs = (100, 1) if quick else (1000, 3)
+    rows = []
+    for activation in GAINS:
+        one, many = (seconds(activation, depth, n, runs) for n in INPUTS)
+        rows.append(
+            {"case": activation, "cpu_s_1_input": one, "cpu_s_16_inputs": many, "ratio": many / one}
+        )
+    about = f"CPU seconds of {depth} layers of width 64, warm, no integral remembered"
+    return {"about": about, "rows": rows, "ratios": {}, "notes": []}
 
 
 def seconds(activation: str, depth: int, inputs: int, runs: int) -> float:
-    """Least CPU seconds of `predict` for a network of that depth, 64 wide."""
+    """Least CPU seconds of `predict` for a network of that depth, 64 wide.
+
+    The memory of integrals that were done before is emptied before each run.
+    """
     weights = vp.init.normal(std=math.sqrt(GAINS[activation] / 64))
     network = vp.mlp(64, depth, activation=activation, weights=weights)
     taken = []
-    for run in range(runs):
+    for run in range(runs + 1):  # the first compiles the formulas
         x = np.random.default_rng(run).normal(size=(inputs, 64))
         forget()
         start = time.process_time()
         vp.predict(network, x)
         taken.append(time.process_time() - start)
     return min(taken)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--depth", type=int, default=1000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=list(GAINS), choices=GAINS)
-    options = parser.parse_args()
-    print(f"{options.depth} layers         1 input   16 inputs   ratio")
-    for activation in options.only:
-        one, many = (seconds(activation, options.depth, n, options.runs) for n in (1, 16))
-        print(f"{activation:16s} {one:8.2f} s {many:9.2f} s {many / one:7.1f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,3 @@
+"""Measured costs. Each module has `measure(quick) -> Benchmark`; `python -m benchmarks` runs them."""
+
+NAMES = ("predict",)
