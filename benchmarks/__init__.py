@@ -1,3 +1,3 @@
-"""Measured costs. Each module has `measure(quick) -> Benchmark`; `python -m benchmarks` runs them."""
+"""Measured costs: `python -m benchmarks`; each module has `measure(quick) -> Benchmark`."""
 
 NAMES = ("predict",)
