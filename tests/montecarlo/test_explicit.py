@@ -12,8 +12,8 @@ import varprop as vp
 from varprop.activations import get as activation
 from varprop.initializers import kaiming_normal, normal, orthogonal, uniform
 from varprop.layers import Add, Dense, Elementwise, Scale
-from varprop.montecarlo.explicit import BLOCK
-from varprop.montecarlo.streams import block_generator, on_sphere, signs
+from varprop.montecarlo.streams import block_generator, on_sphere, signs, start, stream_states
+from varprop.montecarlo.weights import BLOCK
 from varprop.network import Graph
 
 CPU = torch.device("cpu")
@@ -52,11 +52,15 @@ NETWORKS = {
 
 
 def drawn(network, seed, dtype, block=0):
-    """Tangents, cotangents and parameters of the first block, in the order of its stream."""
+    """Tangents, cotangents and parameters of a block of a small network: a stream for each node."""
     g = block_generator(seed, block, CPU)
     t = on_sphere(BLOCK, 1, network.sizes[network.input], g, CPU)
     u = signs(BLOCK, network.sizes[network.output], g, CPU)
-    return t, u, {n.name: n.layer.draw(BLOCK, g, dtype, CPU) for n in network}
+    parameters = {}
+    for k, node in enumerate(network):
+        (state,) = stream_states(seed, (block, k))
+        parameters[node.name] = node.layer.draw(BLOCK, start(g, state), dtype, CPU)
+    return t, u, parameters
 
 
 def plain(network, parameters, x):

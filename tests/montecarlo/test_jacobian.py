@@ -7,8 +7,9 @@ import torch
 from scipy import stats
 
 import varprop as vp
-from varprop.montecarlo.explicit import BLOCK, draw_blocks
+from varprop.montecarlo.explicit import draw_blocks
 from varprop.montecarlo.jacobian import jacobian
+from varprop.montecarlo.weights import BLOCK
 
 CPU = torch.device("cpu")
 

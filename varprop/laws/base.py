@@ -6,6 +6,7 @@ expressions. A float is read as the shortest decimal that rounds to it (0.02 is 
 arithmetic is exact and float() of a result is right to the last digits, cancellation or not.
 """
 
+import functools
 import math
 import numbers
 from dataclasses import fields
@@ -134,18 +135,28 @@ class Law:
         (c_out, fan_in) and reshaped to (c_out, c_in/groups, *kernel). The draw is made in float64
         if that is asked for, else in float32, then rounded to `dtype`.
         """
-        symbols = {x for v in vars(self).values() if isinstance(v, Expr) for x in v.free_symbols}
-        if symbols:
-            names = ", ".join(sorted(map(str, symbols)))
+        return self.fill(torch.empty(shape, dtype=dtype, device=device), generator)
+
+    def fill(self, out: Tensor, generator: Generator) -> Tensor:
+        """`sample` into a tensor that is there already, which is returned."""
+        if self._symbols:
+            names = ", ".join(sorted(map(str, self._symbols)))
             raise ValueError(f"sampling needs numbers, got symbols ({names}): give {self} values")
         rows, cols = getattr(self, "rows", None), getattr(self, "cols", None)
-        if not self.independent and tuple(shape[-2:]) != (rows, cols):
+        if not self.independent and tuple(out.shape[-2:]) != (rows, cols):
             raise ValueError(
-                f"{self} fills matrices (..., {rows}, {cols}), got shape {tuple(shape)}: "
+                f"{self} fills matrices (..., {rows}, {cols}), got shape {tuple(out.shape)}: "
                 "take the law .at(fan_in, fan_out, rows) of this shape"
             )
-        work = torch.float64 if dtype == torch.float64 else torch.float32
-        return self._draw(torch.empty(shape, dtype=work, device=device), generator).to(dtype)
+        if out.dtype in (torch.float32, torch.float64):
+            return self._draw(out, generator)
+        work = torch.empty(out.shape, dtype=torch.float32, device=out.device)
+        return out.copy_(self._draw(work, generator))
+
+    @functools.cached_property
+    def _symbols(self) -> frozenset:
+        values = [getattr(self, field.name) for field in fields(self)]  # pyright: ignore[reportArgumentType]
+        return frozenset(x for v in values if isinstance(v, Expr) for x in v.free_symbols)
 
 
 def _even(k: int, value: Expr) -> Expr:

@@ -30,6 +30,7 @@ class Input(Layer):
 
     channels: Any
     kind = "input"
+    linear = True
 
     def __post_init__(self) -> None:
         check_width("input size", self.channels)
@@ -64,6 +65,7 @@ class Scale(Layer):
 
     factor: Any
     kind = "scale"
+    linear = True
 
     def __post_init__(self) -> None:
         number = isinstance(self.factor, (int, float, np.number)) and np.isfinite(self.factor)
@@ -116,6 +118,9 @@ class Scale(Layer):
     ) -> torch.Tensor:
         return self.factor * values[0]
 
+    def transpose(self, parameters: Parameters, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.factor * gradient,)
+
 
 @dataclass(frozen=True)
 class Add(Layer):
@@ -127,6 +132,7 @@ class Add(Layer):
     """
 
     kind = "add"
+    linear = True
 
     def size(self, *sizes: Any) -> Any:
         if len(sizes) != 2 or sizes[0] != sizes[1]:
@@ -201,6 +207,9 @@ class Add(Layer):
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> torch.Tensor:
         return values[0] + values[1]
+
+    def transpose(self, parameters: Parameters, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient, gradient
 
 
 def _cancels(a: Moments, b: Moments) -> bool:

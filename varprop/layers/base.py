@@ -1,5 +1,6 @@
 """What every layer is: one frozen dataclass with a theory face and a sampling face of one shape."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -15,12 +16,14 @@ class Layer(ABC):
 
     Theory: `moments` maps the laws of the inputs to the law of the output; `gradients` the law of
     dL/dy to the laws of dL/dx_i; `tangents` the laws of forward tangents. Sampling: `draw` makes
-    fresh parameters for many networks at once, `apply` computes y on values of shape
-    (draws, points, channels).
+    fresh parameters for many networks at once (`shapes` says which, `fill` draws them), `apply`
+    computes y on values of shape (draws, points, channels); a linear layer has its `transpose` too.
     """
 
     kind: str  # how nodes of this layer are named: dense_1, relu_2, ...
     homogeneous: bool = True  # layer(a x) = a layer(x) for a > 0, biases scaled along
+    linear: bool = False  # y = A x + b, biases times `unit`: at unit 0 `apply` is A alone
+    divisible: bool = False  # parameters of some of the outputs can be drawn apart from the others
 
     @abstractmethod
     def size(self, *sizes: Any) -> Any:
@@ -44,7 +47,20 @@ class Layer(ABC):
         self, draws: int, generator: torch.Generator, dtype: torch.dtype, device: torch.device
     ) -> Parameters:
         """Fresh parameters with a leading axis of `draws`; none for a layer without weights."""
+        parameters = tuple(
+            torch.empty(draws, *shape, dtype=dtype, device=device) for shape in self.shapes()
+        )
+        self.fill(parameters, generator)
+        return parameters
+
+    def shapes(self, outputs: int | None = None) -> tuple[tuple[int, ...], ...]:
+        """Of the parameters of one network; of `outputs` output channels of a divisible layer."""
         return ()
+
+    def fill(self, parameters: Parameters, generator: torch.Generator) -> None:
+        """Draw parameters of these `shapes`, with an axis of draws in front, in place."""
+        if parameters:
+            raise NotImplementedError(f"{self.kind} does not say how its parameters are drawn")
 
     @abstractmethod
     def apply(
@@ -52,9 +68,13 @@ class Layer(ABC):
     ) -> torch.Tensor:
         """The output for values in multiples of 1 / unit: biases are multiplied by `unit`."""
 
+    def transpose(self, parameters: Parameters, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """A' g for each input of a linear layer: the gradients there, given g at the output."""
+        raise NotImplementedError(f"{self.kind} is not linear")
+
     def parameter_count(self) -> int:
         """Weights and biases of one network."""
-        return 0
+        return sum(math.prod(shape) for shape in self.shapes())
 
     @property
     def arguments(self) -> tuple:

@@ -41,6 +41,7 @@ class Dense(Layer):
     tied: str | None = None
 
     kind = "dense"
+    linear = True
 
     def __post_init__(self) -> None:
         for name, width in (("fan_in", self.fan_in), ("fan_out", self.fan_out)):
@@ -146,16 +147,21 @@ class Dense(Layer):
         gain = self.fan_in * self.weight_variance
         return Tangents(0 * t.mean, gain * t.second, gain * t.cross)
 
-    def draw(
-        self, draws: int, generator: torch.Generator, dtype: torch.dtype, device: torch.device
-    ) -> Parameters:
+    def shapes(self, outputs: int | None = None) -> tuple[tuple[int, ...], ...]:
         if self.tied is not None:
             return ()
-        how = {"generator": generator, "dtype": dtype, "device": device}
-        weight = self.weight_law.sample((draws, self.fan_out, self.fan_in), **how)
-        if self.bias_law is None:
-            return (weight,)
-        return weight, self.bias_law.sample((draws, 1, self.fan_out), **how)
+        rows = self.fan_out if outputs is None else outputs
+        weight = (rows, self.fan_in)
+        return (weight,) if self.bias is None else (weight, (1, rows))
+
+    @property
+    def divisible(self) -> bool:  # type: ignore[override]
+        return self.tied is None and self.weight_law.independent
+
+    def fill(self, parameters: Parameters, generator: torch.Generator) -> None:
+        for law, out in zip((self.weight_law, self.bias_law), parameters, strict=False):
+            if law is not None:
+                law.fill(out, generator)
 
     def apply(
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
@@ -164,10 +170,8 @@ class Dense(Layer):
         z = values[0] @ weight.mT
         return z + bias[0] * unit if bias else z
 
-    def parameter_count(self) -> int:
-        if self.tied is not None:
-            return 0
-        return self.fan_out * (self.fan_in + (self.bias is not None))
+    def transpose(self, parameters: Parameters, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (gradient @ parameters[0],)
 
 
 @lru_cache(typed=True)  # a network has few laws and many layers

@@ -1,54 +1,31 @@
 """The explicit engine: real weight tensors for many networks at once.
 
-The forward pass, its tangents (forward-mode differentiation) and its gradients (reverse mode) are
-computed layer by layer, so that each value can carry its own power of two: networks whose signal
+A node holds values and tangents as rows of one tensor, so a linear layer moves both by one
+product, and its gradients by the product with its transpose. Any other layer is differentiated by
+torch twice over, forward for the tangents and in reverse for the gradients: two computations, so
+that one can witness against the other. Rows carry their own power of two: networks whose signal
 leaves the range of floats are measured like any other.
 """
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from varprop.layers import Dense
 from varprop.montecarlo.record import Record, measure
+from varprop.montecarlo.scaled import Scaled, common_exponent, concatenated
+from varprop.montecarlo.shared import forward_mode, full_precision
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
+from varprop.montecarlo.weights import BLOCK, Group, Weights, plan
 from varprop.network import Network, Node
 
-BLOCK = 8  # draws that share one random stream
+MEMORY = 2**28  # bytes
+TOGETHER = 2**17  # entries that are measured by one call
 
-
-@dataclass
-class Scaled:
-    """A tensor (draws, points, channels) that stands for x 2^exponent, exponent (draws, 1, 1)."""
-
-    x: torch.Tensor
-    exponent: torch.Tensor
-
-    @staticmethod
-    def of(x: torch.Tensor) -> "Scaled":
-        return Scaled(x, torch.zeros(len(x), 1, 1, dtype=torch.float64, device=x.device))
-
-    def at(self, exponent: torch.Tensor) -> torch.Tensor:
-        """The tensor in multiples of 2^exponent."""
-        if torch.equal(exponent, self.exponent):
-            return self.x
-        return (self.x.double() * torch.exp2(self.exponent - exponent)).to(self.x.dtype)
-
-    def balanced(self) -> "Scaled":
-        """The same numbers with entries of moderate size."""
-        largest = self.x.detach().abs().amax((1, 2), keepdim=True).double()
-        power = torch.floor(torch.log2(torch.where(largest > 0, largest, 1.0)))
-        power = torch.where(torch.isfinite(power), power, 0.0)
-        far = 2 if self.x.dtype == torch.float16 else 32
-        if not bool((power.abs() > far).any()):
-            return self
-        shifted = (self.x.double() * torch.exp2(-power)).to(self.x.dtype)
-        return Scaled(shifted, self.exponent + power)
+Tape = dict[str, tuple[list[torch.Tensor], torch.Tensor]]
 
 
 def run_blocks(
@@ -59,40 +36,65 @@ def run_blocks(
     device: torch.device,
     dtype: torch.dtype,
     track_scale: bool = True,
-) -> tuple[dict[str, Record], np.ndarray]:
+    *,
+    tangents: bool = True,
+    backward: bool = True,
+    memory: int = MEMORY,
+) -> tuple[dict[str, Record], np.ndarray | None]:
     """The records of the draws in `blocks`, and the duality defect of each draw and point.
 
     The defect is |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|): rounding, unless an engine is
-    wrong.
+    wrong. Fields of what is not asked for are None, and the defect without tangents or gradients.
+    At most about `memory` bytes of parameters and values are held at once; what does not fit is
+    drawn again for the backward pass. May run in many threads: any range costs the same, and long
+    ranges of narrow networks cost less than many short ones.
     """
-    load_forward_mode()
-    x, t, u, parameters = draw_blocks(network, inputs, seed, blocks, device, dtype)
-    values: dict[str, Scaled] = {network.input: Scaled.of(x)}
-    tangents: dict[str, Scaled] = {network.input: Scaled.of(t)}
-    tape: dict[str, tuple[list[torch.Tensor], torch.Tensor]] = {}
-    for node in network.nodes[1:]:
-        value, tangent, tape[node.name] = _step(node, parameters, values, tangents)
-        values[node.name] = value.balanced() if track_scale else value
-        tangents[node.name] = tangent.balanced() if track_scale else tangent
-    parameters.clear()
-    gradients = _reverse(
-        network, Scaled.of(u.expand_as(values[network.output].x)), tape, track_scale
-    )
+    points = 1 if inputs is None else len(inputs)
+    storage = plan(network, points, dtype.itemsize, memory, backward)
+    parts, defects = [], []
+    with ExitStack() as settings:
+        settings.enter_context(full_precision)
+        if tangents:
+            settings.enter_context(forward_mode)
+        for group in storage.groups(blocks):
+            x, t, u = draw_ends(network, inputs, seed, group, device, dtype)
+            weights = Weights(network, seed, group, storage.kept, dtype, device)
+            run = _Run(network, weights, x.shape[1], track_scale, tangents, backward)
+            run.forward(torch.cat([x, t.expand_as(x)], 1) if tangents else x)
+            if backward:
+                run.reverse(u.expand(-1, points, -1))
+            parts.append(run.records())
+            if tangents and backward:
+                defects.append(run.duality(u, t))
     records = {
-        node.name: measure(
-            values[node.name].x,
-            tangents[node.name].x,
-            gradients[node.name].x,
-            (
-                values[node.name].exponent,
-                tangents[node.name].exponent,
-                gradients[node.name].exponent,
-            ),
-        )
-        for node in network.nodes
+        node.name: Record.joined([part[node.name] for part in parts], BLOCK * len(blocks))
+        for node in network
     }
-    defect = _duality(u, tangents[network.output], t, gradients[network.input])
-    return records, defect
+    return records, np.concatenate(defects) if defects else None
+
+
+def draw_ends(
+    network: Network,
+    inputs: np.ndarray | None,
+    seed: int,
+    group: Group,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Inputs (draws, points, channels), tangents and cotangents (draws, 1, channels)."""
+    first, last = network.sizes[network.input], network.sizes[network.output]
+    parts = []
+    for block in group.blocks:
+        generator = block_generator(seed, block, device)
+        t = on_sphere(BLOCK, 1, first, generator, device)
+        u = signs(BLOCK, last, generator, device)
+        if inputs is None:
+            x = on_sphere(BLOCK, 1, first, generator, device)
+        else:
+            x = torch.as_tensor(inputs, device=device).expand(BLOCK, *inputs.shape)
+        parts.append([v[group.draws.start : group.draws.stop] for v in (x, t, u)])
+    x, t, u = (torch.cat(list(same)).to(dtype) for same in zip(*parts, strict=True))
+    return x, t, u
 
 
 def draw_blocks(
@@ -103,101 +105,145 @@ def draw_blocks(
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, tuple[torch.Tensor, ...]]]:
-    """Inputs, tangents, cotangents and parameters, each block from its own stream."""
-    first, last = network.sizes[network.input], network.sizes[network.output]
-    parts = []
-    for block in blocks:
-        generator = block_generator(seed, block, device)
-        t = on_sphere(BLOCK, 1, first, generator, device)
-        u = signs(BLOCK, last, generator, device)
-        if inputs is None:
-            x = on_sphere(BLOCK, 1, first, generator, device)
-        else:
-            x = torch.as_tensor(inputs, device=device).expand(BLOCK, *inputs.shape)
-        drawn = [node.layer.draw(BLOCK, generator, dtype, device) for node in network.nodes]
-        parts.append((x, t, u, drawn))
-    x, t, u = (_joined([p[i] for p in parts]).to(dtype).contiguous() for i in range(3))
-    parameters = {
-        node.name: tuple(_joined(same) for same in zip(*(p[3][i] for p in parts), strict=True))
-        for i, node in enumerate(network.nodes)
-    }
+    """Inputs, tangents, cotangents and all parameters, as `run_blocks` draws them."""
+    group = Group(blocks, range(BLOCK))
+    x, t, u = draw_ends(network, inputs, seed, group, device, dtype)
+    weights = Weights(network, seed, group, frozenset(), dtype, device)
+    parameters = {}
     for node in network:
-        if isinstance(node.layer, Dense) and node.layer.tied is not None:
-            parameters[node.name] = parameters[node.layer.tied]
+        pieces = [[p.clone() for p in some] for _, some in weights.pieces(node.name)]
+        parameters[node.name] = tuple(
+            torch.cat(same, 1 if k == 0 else -1) for k, same in enumerate(zip(*pieces, strict=True))
+        )
     return x, t.expand_as(x), u, parameters
 
 
-def _joined(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+@dataclass
+class _Run:
+    """One group of networks: the signal of each node, rows are `points` values, then tangents."""
 
+    network: Network
+    weights: Weights
+    points: int
+    track_scale: bool
+    tangents: bool
+    taped: bool
+    signals: dict[str, Scaled] = field(default_factory=dict)
+    gradients: dict[str, Scaled] = field(default_factory=dict)
+    tape: Tape = field(default_factory=dict)
 
-@cache
-def load_forward_mode() -> None:
-    """The first dual tensor of a process loads rules by a way that torch itself deprecates."""
-    with warnings.catch_warnings(), forward_ad.dual_level():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        forward_ad.make_dual(torch.zeros(1), torch.ones(1))
+    def forward(self, rows: torch.Tensor) -> None:
+        self.signals[self.network.input] = Scaled(rows)
+        unit = rows.new_zeros(1, rows.shape[1], 1)
+        unit[:, : self.points] = 1.0  # a tangent meets no bias
+        for node in self.network.nodes[1:]:
+            step = self._linear(node, unit) if node.layer.linear else self._other(node)
+            self.signals[node.name] = self._balanced(step)
 
+    def _balanced(self, signal: Scaled) -> Scaled:
+        return signal.balanced() if self.track_scale else signal
 
-def _step(
-    node: Node,
-    parameters: dict[str, tuple[torch.Tensor, ...]],
-    values: dict[str, Scaled],
-    tangents: dict[str, Scaled],
-) -> tuple[Scaled, Scaled, tuple[list[torch.Tensor], torch.Tensor]]:
-    """One layer: its value and tangent, and what reverse mode needs."""
-    ins = [values[name] for name in node.inputs]
-    slopes = [tangents[name] for name in node.inputs]
-    exponent = torch.zeros_like(ins[0].exponent)
-    if node.layer.homogeneous:
-        exponent = torch.stack([v.exponent for v in ins]).amax(0)
-        if len(parameters[node.name]) > 1:  # beside a bias of any size, nothing tiny counts
-            exponent = exponent.clamp_min(0.0)
-    slope = torch.stack([t.exponent for t in slopes]).amax(0)
-    leaves = [v.at(exponent).detach().requires_grad_() for v in ins]
-    unit = torch.exp2(-exponent).to(leaves[0].dtype)
-    with torch.enable_grad(), forward_ad.dual_level():
-        duals = [
-            forward_ad.make_dual(v, t.at(slope).contiguous())
-            for v, t in zip(leaves, slopes, strict=True)
-        ]
-        out = node.layer.apply(parameters[node.name], *duals, unit=unit)
-        primal, tangent = forward_ad.unpack_dual(out)
-        tangent = torch.zeros_like(primal) if tangent is None else tangent
-    return (
-        Scaled(primal.detach(), exponent),
-        Scaled(tangent.detach(), slope),
-        (leaves, primal),
-    )
+    def _linear(self, node: Node, unit: torch.Tensor) -> Scaled:
+        ins = [self.signals[name] for name in node.inputs]
+        exponent, outs = common_exponent(ins), []
+        for _, parameters in self.weights.pieces(node.name):
+            if not outs and exponent is not None:
+                if len(parameters) > 1:  # beside a bias of any size, nothing tiny counts
+                    exponent = torch.cat(
+                        [exponent[:, : self.points].clamp_min(0.0), exponent[:, self.points :]], 1
+                    )
+                unit = unit * torch.exp2(-exponent).to(unit.dtype)
+            rows = [signal.at(exponent) for signal in ins]
+            outs.append(node.layer.apply(parameters, *rows, unit=unit))
+        return Scaled(outs[0] if len(outs) == 1 else torch.cat(outs, -1), exponent)
 
+    def _other(self, node: Node) -> Scaled:
+        """A layer that is not linear: its slopes are what torch makes of `apply`."""
+        values = [self.signals[name].rows(0, self.points) for name in node.inputs]
+        ((_, parameters),) = self.weights.pieces(node.name)
+        exponent = common_exponent(values) if node.layer.homogeneous else None
+        unit = 1.0 if exponent is None else torch.exp2(-exponent).to(values[0].x.dtype)
+        leaves = [v.at(exponent).detach().requires_grad_(self.taped) for v in values]
+        duals, slope = leaves, None
+        if self.tangents:
+            moving = [self.signals[n].rows(self.points, 2 * self.points) for n in node.inputs]
+            slope = common_exponent(moving)
+            duals = [
+                forward_ad.make_dual(v.contiguous(), t.at(slope).contiguous())
+                for v, t in zip(leaves, moving, strict=True)
+            ]
+        with torch.set_grad_enabled(self.taped):
+            out = node.layer.apply(parameters, *duals, unit=unit)
+            primal, tangent = forward_ad.unpack_dual(out) if self.tangents else (out, None)
+        if self.taped:
+            self.tape[node.name] = leaves, primal
+        value = Scaled(primal.detach(), exponent)
+        if not self.tangents:
+            return value
+        tangent = torch.zeros_like(value.x) if tangent is None else tangent.detach()
+        return concatenated(1, [value, Scaled(tangent, slope)])
 
-def _reverse(
-    network: Network,
-    cotangent: Scaled,
-    tape: dict[str, tuple[list[torch.Tensor], torch.Tensor]],
-    track_scale: bool,
-) -> dict[str, Scaled]:
-    """Gradients of every node by reverse mode, layer by layer."""
-    gradients = {network.output: cotangent}
-    for node in reversed(network.nodes[1:]):
-        leaves, out = tape[node.name]
-        g = gradients[node.name]
-        parts = torch.autograd.grad(out, leaves, g.x.to(out.dtype))
-        for name, part in zip(node.inputs, parts, strict=True):
-            new = Scaled(part, g.exponent)
-            new = new.balanced() if track_scale else new
-            if name in gradients:
-                old = gradients[name]
-                common = torch.maximum(old.exponent, new.exponent)
-                new = Scaled(old.at(common) + new.at(common), common)
-            gradients[name] = new
-    return gradients
+    def reverse(self, cotangent: torch.Tensor) -> None:
+        """Gradients of every node, from the last to the first."""
+        self.gradients[self.network.output] = Scaled(cotangent)
+        for node in reversed(self.network.nodes[1:]):
+            g = self.gradients[node.name]
+            for name, part in zip(node.inputs, self._pulled(node, g.x), strict=True):
+                new = self._balanced(Scaled(part, g.exponent))
+                if name in self.gradients:
+                    old = self.gradients[name]
+                    common = common_exponent([old, new])
+                    new = Scaled(old.at(common) + new.at(common), common)
+                self.gradients[name] = new
 
+    def _pulled(self, node: Node, g: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if not node.layer.linear:
+            leaves, out = self.tape.pop(node.name)
+            return torch.autograd.grad(out, leaves, g.to(out.dtype))
+        total = None
+        for outputs, parameters in self.weights.pieces(node.name):
+            part = node.layer.transpose(parameters, g[..., outputs])
+            total = part if total is None else tuple(map(torch.add, total, part))
+        assert total is not None
+        return total
 
-def _duality(u: torch.Tensor, jt: Scaled, t: torch.Tensor, g: Scaled) -> np.ndarray:
-    ahead, seed, back = jt.x.double(), u.double(), g.x.double()
-    shift = torch.exp2(g.exponent - jt.exponent)[..., 0]
-    size = seed.norm(dim=-1) * ahead.norm(dim=-1)
-    size = size + back.norm(dim=-1) * t.double().norm(dim=-1) * shift
-    difference = (seed * ahead).sum(-1) - (back * t.double()).sum(-1) * shift
-    return (difference.abs() / size.clamp_min(1e-300)).cpu().numpy()
+    def records(self) -> dict[str, Record]:
+        """Measured for many nodes of one size at once."""
+        found: dict[str, Record] = {}
+        for names in self._alike():
+            together = [self.signals[name] for name in names]
+            values = concatenated(0, [s.rows(0, self.points) for s in together])
+            tangents, gradients = Scaled(values.x[:0]), Scaled(values.x[:0])
+            t = g = None
+            if self.tangents:
+                tangents = concatenated(0, [s.rows(self.points, 2 * self.points) for s in together])
+                t = tangents.x
+            if self.gradients:
+                gradients = concatenated(0, [self.gradients[name] for name in names])
+                g = gradients.x
+            exponents = tuple(
+                0 if s.exponent is None else s.exponent for s in (values, tangents, gradients)
+            )
+            record = measure(values.x, t, g, exponents)
+            found.update(zip(names, record.split(len(names)), strict=True))
+        return {node.name: found[node.name] for node in self.network}
+
+    def _alike(self) -> Iterator[list[str]]:
+        by_size: dict[int, list[str]] = {}
+        for name, size in self.network.sizes.items():
+            by_size.setdefault(size, []).append(name)
+        for names in by_size.values():
+            step = max(1, TOGETHER // self.signals[names[0]].x.numel())
+            for first in range(0, len(names), step):
+                yield names[first : first + step]
+
+    def duality(self, u: torch.Tensor, t: torch.Tensor) -> np.ndarray:
+        jt = self.signals[self.network.output].rows(self.points, 2 * self.points)
+        g = self.gradients[self.network.input]
+        ahead, seed, back, start = (v.double() for v in (jt.x, u, g.x, t))
+        powers = [0.0 if s.exponent is None else s.exponent[..., 0] for s in (g, jt)]
+        shift = torch.exp2(torch.as_tensor(powers[0] - powers[1], dtype=torch.float64))
+        size = seed.norm(dim=-1) * ahead.norm(dim=-1)
+        size = size + back.norm(dim=-1) * start.norm(dim=-1) * shift
+        difference = (seed * ahead).sum(-1) - (back * start).sum(-1) * shift
+        return (difference.abs() / size.clamp_min(1e-300)).cpu().numpy()

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch.func import jvp, vjp, vmap
 
-from varprop.montecarlo.explicit import BLOCK, draw_blocks, load_forward_mode
+from varprop.montecarlo.explicit import draw_blocks
+from varprop.montecarlo.shared import load_forward_mode
 from varprop.montecarlo.simulate import find_device, tracked, whole
+from varprop.montecarlo.weights import BLOCK
 from varprop.network import Network, check_network
 
 CHUNK_BYTES = 32 * 2**20  # weights, and tangents of all directions, that are held at once

@@ -13,47 +13,62 @@ class Record:
 
     mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) of the channels, centred;
     tangent_mean (R, P) t;  tangent_second (R, P) t^2;  tangent_cross (R, P) x t;
-    grad_second (R, P, P) g g'.
+    grad_second (R, P, P) g g'.  None where tangents or gradients were not computed.
     """
 
     mean: np.ndarray
     second: np.ndarray
     kurtosis: np.ndarray
-    tangent_mean: np.ndarray
-    tangent_second: np.ndarray
-    tangent_cross: np.ndarray
-    grad_second: np.ndarray
+    tangent_mean: np.ndarray | None = None
+    tangent_second: np.ndarray | None = None
+    tangent_cross: np.ndarray | None = None
+    grad_second: np.ndarray | None = None
 
     @staticmethod
     def joined(parts: "Sequence[Record]", draws: int) -> "Record":
         """Blocks of draws, concatenated in their order; the first `draws` are kept."""
-        names = [f.name for f in fields(Record)]
-        return Record(*(np.concatenate([getattr(p, n) for p in parts])[:draws] for n in names))
+        columns = [[getattr(part, f.name) for part in parts] for f in fields(Record)]
+        return Record(*(None if c[0] is None else np.concatenate(c)[:draws] for c in columns))
+
+    def split(self, count: int) -> "list[Record]":
+        """As many records of equally many draws."""
+        columns = [getattr(self, f.name) for f in fields(Record)]
+        pieces = [[None] * count if c is None else np.split(c, count) for c in columns]
+        return [Record(*some) for some in zip(*pieces, strict=True)]
 
 
 def measure(
     value: torch.Tensor,
-    tangent: torch.Tensor,
-    gradient: torch.Tensor,
-    exponents: tuple[torch.Tensor | float, torch.Tensor | float, torch.Tensor | float] = (0, 0, 0),
+    tangent: torch.Tensor | None = None,
+    gradient: torch.Tensor | None = None,
+    exponents: Sequence[torch.Tensor | float] = (0, 0, 0),
 ) -> Record:
-    """The record of (draws, points, channels) tensors that stand for x 2^exponent."""
-    x, t, g = value.double(), tangent.double(), gradient.double()
-    n = x.shape[-1]
-    a, b, c = (_power(e) for e in exponents)  # each (draws, 1, 1) or a number
-    centred = x - x.mean(-1, keepdim=True)
+    """The record of tensors (draws, points, channels) that stand for x 2^exponent.
+
+    An exponent is a number, or a tensor (draws, points, 1) or (draws, 1, 1).
+    """
+    x, n = value.double(), value.shape[-1]
+    a, b, c = (_power(e) for e in exponents)
+    average = x.mean(-1, keepdim=True)
+    centred = x - average
     size = centred.square().mean(-1, keepdim=True).sqrt()
     flat = (centred / torch.where(size > 0, size, 1.0)).pow(4).mean(-1)
-    tensors = (
-        x.mean(-1) * _row(a),
-        x @ x.mT / n * a * a,
-        flat,
-        t.mean(-1) * _row(b),
-        t.square().mean(-1) * _row(b) ** 2,
-        (x * t).mean(-1) * _row(a) * _row(b),
-        g @ g.mT / n * c * c,
-    )
-    return Record(*(v.cpu().numpy() for v in tensors))
+    found = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
+    if tangent is not None:
+        t = tangent.double()
+        norms = t.square().sum(-1, keepdim=True) / n
+        cross = (x * t).mean(-1, keepdim=True)
+        means = t.mean(-1, keepdim=True)
+        found[3:6] = (v[..., 0] for v in (means * b, norms * b * b, cross * a * b))
+    if gradient is not None:
+        found[6] = _gram(gradient.double(), c)
+    return Record(*(None if v is None else v.cpu().numpy() for v in found))  # type: ignore[arg-type]
+
+
+def _gram(x: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
+    """x x' / n in units of the scales of both rows."""
+    gram = x @ x.mT / x.shape[-1]
+    return gram * scale * (scale.mT if isinstance(scale, torch.Tensor) else scale)
 
 
 def fluctuation(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +85,3 @@ def fluctuation(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _power(exponent: torch.Tensor | float) -> torch.Tensor | float:
     return torch.exp2(exponent) if isinstance(exponent, torch.Tensor) else 2.0**exponent
-
-
-def _row(scale: torch.Tensor | float) -> torch.Tensor | float:
-    return scale[..., 0] if isinstance(scale, torch.Tensor) else scale

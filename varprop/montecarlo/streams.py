@@ -1,15 +1,37 @@
-"""Random streams: one per fixed-size block of draws, so that no result depends on the chunking."""
+"""Random streams: one for each fixed piece of the draws, so that no result depends on the cutting.
+
+A stream has a key: (block,) for what enters the networks of a block, (block, node) for the
+parameters of one of its nodes. Its state comes from `SeedSequence(seed, spawn_key=key)`. torch's
+generator on the CPU is a Mersenne twister, and `manual_seed` takes 32 bits of a seed: among 10^5
+streams two would be equal. So the whole state is set.
+"""
 
 import numpy as np
 import torch
 
+WORDS = 312  # of 64 bits: the state of the Mersenne twister
+HEADER = 24  # bytes before the state in torch's layout: seed, words left, seeded, next word
+
+
+def stream_states(seed: int, key: tuple[int, ...], count: int = 1) -> np.ndarray:
+    """States (count, 312) of as many streams of one key."""
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
+    return np.random.PCG64(sequence).random_raw(count * WORDS).reshape(count, WORDS)
+
+
+def start(generator: torch.Generator, state: np.ndarray) -> torch.Generator:
+    """Set the generator to the beginning of the stream of that state, and return it."""
+    if generator.device.type != "cpu":
+        return generator.manual_seed(int(state[0]))  # a counter with a key of 64 bits
+    layout = torch.Generator().get_state()
+    words = layout.numpy()[HEADER : HEADER + 16 * WORDS].view(np.uint64)
+    words[:] = state.view(np.uint32)
+    return generator.set_state(layout)
+
 
 def block_generator(seed: int, block: int, device: torch.device) -> torch.Generator:
-    """The generator of one block: SeedSequence(seed) with spawn key (block,)."""
-    state = np.random.SeedSequence(seed, spawn_key=(block,)).generate_state(2, np.uint32)
-    generator = torch.Generator(device)
-    generator.manual_seed(int(state[0]) << 32 | int(state[1]))
-    return generator
+    """A generator at the beginning of the stream with key (block,)."""
+    return start(torch.Generator(device), stream_states(seed, (block,))[0])
 
 
 def on_sphere(
