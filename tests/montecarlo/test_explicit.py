@@ -12,7 +12,7 @@ import varprop as vp
 from varprop.activations import get as activation
 from varprop.initializers import kaiming_normal, normal, orthogonal, uniform
 from varprop.layers import Add, Dense, Elementwise, Scale
-from varprop.montecarlo.streams import block_generator, on_sphere, signs, start, stream_states
+from varprop.montecarlo.streams import Stream, block_generator, on_sphere, signs, stream_states
 from varprop.montecarlo.weights import BLOCK
 from varprop.network import Graph
 
@@ -59,7 +59,7 @@ def drawn(network, seed, dtype, block=0):
     parameters = {}
     for k, node in enumerate(network):
         (state,) = stream_states(seed, (block, k))
-        parameters[node.name] = node.layer.draw(BLOCK, start(g, state), dtype, CPU)
+        parameters[node.name] = node.layer.draw(BLOCK, Stream(CPU).start(state), dtype, CPU)
     return t, u, parameters
 
 

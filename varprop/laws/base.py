@@ -142,16 +142,22 @@ class Law:
         if self._symbols:
             names = ", ".join(sorted(map(str, self._symbols)))
             raise ValueError(f"sampling needs numbers, got symbols ({names}): give {self} values")
-        rows, cols = getattr(self, "rows", None), getattr(self, "cols", None)
-        if not self.independent and tuple(out.shape[-2:]) != (rows, cols):
-            raise ValueError(
-                f"{self} fills matrices (..., {rows}, {cols}), got shape {tuple(out.shape)}: "
-                "take the law .at(fan_in, fan_out, rows) of this shape"
-            )
+        if not self.independent:
+            rows, cols = getattr(self, "rows", None), getattr(self, "cols", None)
+            if tuple(out.shape[-2:]) != (rows, cols):
+                raise ValueError(
+                    f"{self} fills matrices (..., {rows}, {cols}), got shape {tuple(out.shape)}: "
+                    "take the law .at(fan_in, fan_out, rows) of this shape"
+                )
         if out.dtype in (torch.float32, torch.float64):
             return self._draw(out, generator)
         work = torch.empty(out.shape, dtype=torch.float32, device=out.device)
         return out.copy_(self._draw(work, generator))
+
+    @functools.cached_property
+    def _numbers(self) -> tuple[float, ...]:
+        """The scalar parameters as floats, in their order."""
+        return tuple(float(getattr(self, f.name)) for f in fields(self) if f.type is Scalar)  # pyright: ignore[reportArgumentType]
 
     @functools.cached_property
     def _symbols(self) -> frozenset:

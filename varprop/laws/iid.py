@@ -24,7 +24,8 @@ class Normal(Law):
         return _even(k, sympy.factorial2(k - 1) * self.variance ** Rational(k, 2))
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
-        return out.normal_(float(self.mean), math.sqrt(self.variance), generator=generator)
+        mean, variance = self._numbers
+        return out.normal_(mean, math.sqrt(variance), generator=generator)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Uniform(Law):
         return _even(k, ((self.high - self.low) / 2) ** k / (k + 1))
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
-        return out.uniform_(float(self.low), float(self.high), generator=generator)
+        low, high = self._numbers
+        return out.uniform_(low, high, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Rademacher(Law):
         return _even(k, self.scale**k)
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
-        scale = float(self.scale)
+        (scale,) = self._numbers
         return out.bernoulli_(0.5, generator=generator).mul_(2 * scale).sub_(scale)
 
 
@@ -78,7 +80,7 @@ class Laplace(Law):
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         other = torch.empty_like(out).exponential_(generator=generator)
         out.exponential_(generator=generator).sub_(other)
-        return out.mul_(math.sqrt(self.variance / 2))
+        return out.mul_(math.sqrt(self._numbers[0] / 2))
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,4 @@ class Constant(Law):
         return sympy.Integer(k == 0)
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
-        return out.fill_(float(self.value))
+        return out.fill_(self._numbers[0])

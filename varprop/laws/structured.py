@@ -34,7 +34,7 @@ class Orthogonal(Law):
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         tall = out if out.shape[-2] >= out.shape[-1] else out.mT
         q, r = torch.linalg.qr(tall.normal_(generator=generator))
-        q *= float(self.gain) * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
+        q *= self._numbers[0] * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
         tall.copy_(q)
         return out
 
@@ -61,7 +61,7 @@ class Spherical(Law):
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         rows = out.normal_(generator=generator)
         rows[..., 0].masked_fill_((rows == 0).all(-1), 1.0)  # one column in 2^24 draws of float32
-        rows *= float(self.gain) / torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+        rows *= self._numbers[0] / torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
         return out
 
 
@@ -104,7 +104,7 @@ class Sparse(Law):
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         order = torch.empty_like(out).uniform_(generator=generator).argsort(dim=-2)
-        out.normal_(0, float(self.std), generator=generator)
+        out.normal_(0, self._numbers[1], generator=generator)
         return out.scatter_(-2, order[..., : int(self.zeros), :], 0.0)
 
 

@@ -58,7 +58,7 @@ class TruncatedNormal(Law):
 
     def _draw(self, out: Tensor, generator: Generator) -> Tensor:
         """Rejection in float64, with the window turned so that the mode is at or left of it."""
-        loc, scale, low, high = map(float, (self.loc, self.scale, self.low, self.high))
+        loc, scale, low, high = self._numbers
         width, alpha, beta = (high - low) / scale, (low - loc) / scale, (high - loc) / scale
         left = beta >= -alpha  # whether the low bound is the nearer one to loc
         alpha, beta = (alpha, beta) if left else (-beta, -alpha)

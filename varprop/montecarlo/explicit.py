@@ -19,7 +19,7 @@ from varprop.montecarlo.record import Record, measure
 from varprop.montecarlo.scaled import Scaled, common_exponent, concatenated
 from varprop.montecarlo.shared import forward_mode, full_precision
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
-from varprop.montecarlo.weights import BLOCK, Group, Weights, plan
+from varprop.montecarlo.weights import BLOCK, Group, Storage, Weights, cut, plan
 from varprop.network import Network, Node
 
 MEMORY = 2**28  # bytes
@@ -58,7 +58,7 @@ def run_blocks(
             settings.enter_context(forward_mode)
         for group in storage.groups(blocks):
             x, t, u = draw_ends(network, inputs, seed, group, device, dtype)
-            weights = Weights(network, seed, group, storage.kept, dtype, device)
+            weights = Weights(storage, seed, group, dtype, device)
             run = _Run(network, weights, x.shape[1], track_scale, tangents, backward)
             run.forward(torch.cat([x, t.expand_as(x)], 1) if tangents else x)
             if backward:
@@ -108,10 +108,12 @@ def draw_blocks(
     """Inputs, tangents, cotangents and all parameters, as `run_blocks` draws them."""
     group = Group(blocks, range(BLOCK))
     x, t, u = draw_ends(network, inputs, seed, group, device, dtype)
-    weights = Weights(network, seed, group, frozenset(), dtype, device)
+    weights = Weights(
+        Storage(cut(network), len(blocks), BLOCK, frozenset()), seed, group, dtype, device
+    )
     parameters = {}
     for node in network:
-        pieces = [[p.clone() for p in some] for _, some in weights.pieces(node.name)]
+        pieces = [[p.clone() for p in some] for _, some in weights.pieces(node)]
         parameters[node.name] = tuple(
             torch.cat(same, 1 if k == 0 else -1) for k, same in enumerate(zip(*pieces, strict=True))
         )
@@ -146,7 +148,7 @@ class _Run:
     def _linear(self, node: Node, unit: torch.Tensor) -> Scaled:
         ins = [self.signals[name] for name in node.inputs]
         exponent, outs = common_exponent(ins), []
-        for _, parameters in self.weights.pieces(node.name):
+        for _, parameters in self.weights.pieces(node):
             if not outs and exponent is not None:
                 if len(parameters) > 1:  # beside a bias of any size, nothing tiny counts
                     exponent = torch.cat(
@@ -160,28 +162,31 @@ class _Run:
     def _other(self, node: Node) -> Scaled:
         """A layer that is not linear: its slopes are what torch makes of `apply`."""
         values = [self.signals[name].rows(0, self.points) for name in node.inputs]
-        ((_, parameters),) = self.weights.pieces(node.name)
+        ((_, parameters),) = self.weights.pieces(node)
         exponent = common_exponent(values) if node.layer.homogeneous else None
         unit = 1.0 if exponent is None else torch.exp2(-exponent).to(values[0].x.dtype)
-        leaves = [v.at(exponent).detach().requires_grad_(self.taped) for v in values]
-        duals, slope = leaves, None
-        if self.tangents:
-            moving = [self.signals[n].rows(self.points, 2 * self.points) for n in node.inputs]
-            slope = common_exponent(moving)
+        leaves = [v.at(exponent).contiguous() for v in values]
+        if self.taped:
+            # not on dual numbers, of which reverse mode would take second derivatives
+            leaves = [v.detach().requires_grad_() for v in leaves]
+            with torch.enable_grad():
+                out = node.layer.apply(parameters, *leaves, unit=unit)
+            self.tape[node.name] = leaves, out
+            if not self.tangents:
+                return Scaled(out.detach(), exponent)
+        elif not self.tangents:
+            return Scaled(node.layer.apply(parameters, *leaves, unit=unit), exponent)
+        moving = [self.signals[n].rows(self.points, 2 * self.points) for n in node.inputs]
+        slope = common_exponent(moving)
+        with torch.no_grad():
             duals = [
-                forward_ad.make_dual(v.contiguous(), t.at(slope).contiguous())
+                forward_ad.make_dual(v.detach(), t.at(slope).contiguous())
                 for v, t in zip(leaves, moving, strict=True)
             ]
-        with torch.set_grad_enabled(self.taped):
             out = node.layer.apply(parameters, *duals, unit=unit)
-            primal, tangent = forward_ad.unpack_dual(out) if self.tangents else (out, None)
-        if self.taped:
-            self.tape[node.name] = leaves, primal
-        value = Scaled(primal.detach(), exponent)
-        if not self.tangents:
-            return value
-        tangent = torch.zeros_like(value.x) if tangent is None else tangent.detach()
-        return concatenated(1, [value, Scaled(tangent, slope)])
+            primal, tangent = forward_ad.unpack_dual(out)
+        tangent = torch.zeros_like(primal) if tangent is None else tangent
+        return concatenated(1, [Scaled(primal, exponent), Scaled(tangent, slope)])
 
     def reverse(self, cotangent: torch.Tensor) -> None:
         """Gradients of every node, from the last to the first."""
@@ -201,7 +206,7 @@ class _Run:
             leaves, out = self.tape.pop(node.name)
             return torch.autograd.grad(out, leaves, g.to(out.dtype))
         total = None
-        for outputs, parameters in self.weights.pieces(node.name):
+        for outputs, parameters in self.weights.pieces(node):
             part = node.layer.transpose(parameters, g[..., outputs])
             total = part if total is None else tuple(map(torch.add, total, part))
         assert total is not None

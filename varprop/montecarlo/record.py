@@ -51,8 +51,9 @@ def measure(
     a, b, c = (_power(e) for e in exponents)
     average = x.mean(-1, keepdim=True)
     centred = x - average
-    size = centred.square().mean(-1, keepdim=True).sqrt()
-    flat = (centred / torch.where(size > 0, size, 1.0)).pow(4).mean(-1)
+    square = centred.square()
+    spread = square.mean(-1, keepdim=True)
+    flat = (square / torch.where(spread > 0, spread, 1.0)).square().mean(-1)
     found = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
     if tangent is not None:
         t = tangent.double()

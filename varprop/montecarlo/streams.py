@@ -19,19 +19,26 @@ def stream_states(seed: int, key: tuple[int, ...], count: int = 1) -> np.ndarray
     return np.random.PCG64(sequence).random_raw(count * WORDS).reshape(count, WORDS)
 
 
-def start(generator: torch.Generator, state: np.ndarray) -> torch.Generator:
-    """Set the generator to the beginning of the stream of that state, and return it."""
-    if generator.device.type != "cpu":
-        return generator.manual_seed(int(state[0]))  # a counter with a key of 64 bits
-    layout = torch.Generator().get_state()
-    words = layout.numpy()[HEADER : HEADER + 16 * WORDS].view(np.uint64)
-    words[:] = state.view(np.uint32)
-    return generator.set_state(layout)
+class Stream:
+    """A generator that can be set to the beginning of any stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.generator = torch.Generator(device)
+        self._layout = self.generator.get_state() if device.type == "cpu" else None
+        if self._layout is not None:
+            words = self._layout.numpy()[HEADER : HEADER + 16 * WORDS]
+            self._words = words.view(np.uint64)
+
+    def start(self, state: np.ndarray) -> torch.Generator:
+        if self._layout is None:  # a counter with a key of 64 bits
+            return self.generator.manual_seed(int(state[0]))
+        self._words[:] = state.view(np.uint32)
+        return self.generator.set_state(self._layout)
 
 
 def block_generator(seed: int, block: int, device: torch.device) -> torch.Generator:
     """A generator at the beginning of the stream with key (block,)."""
-    return start(torch.Generator(device), stream_states(seed, (block,))[0])
+    return Stream(device).start(stream_states(seed, (block,))[0])
 
 
 def on_sphere(

@@ -17,8 +17,8 @@ import torch
 
 from varprop.layers import Dense, Layer
 from varprop.layers.base import Parameters
-from varprop.montecarlo.streams import start, stream_states
-from varprop.network import Network
+from varprop.montecarlo.streams import Stream, stream_states
+from varprop.network import Network, Node
 
 BLOCK = 8  # draws that share a block
 LARGE = 2**15  # parameters of a node and network, from which each network has its own stream
@@ -39,10 +39,44 @@ class Group(NamedTuple):
         return len(self.blocks) * len(self.draws)
 
 
+class Pieces(NamedTuple):
+    """How the parameters of a node are cut: into tiles of output channels, each with its shapes."""
+
+    index: int  # of the node in the network
+    layer: Layer
+    large: bool  # each network has its own streams
+    tiles: tuple[tuple[slice, tuple[tuple[int, ...], ...]], ...]
+
+    @property
+    def largest(self) -> int:
+        """Parameters of the largest tile of one network."""
+        return max(sum(map(math.prod, shapes)) for _, shapes in self.tiles)
+
+
+def cut(network: Network) -> dict[str, Pieces]:
+    """The nodes that have parameters of their own."""
+    found = {}
+    for index, (name, layer, _) in enumerate(network):
+        count = layer.parameter_count()
+        if not count:
+            continue
+        tiles: list = [(slice(None), layer.shapes())]
+        if count >= HUGE and layer.divisible:
+            outputs, step = (
+                layer.shapes()[0][0],
+                max(1, HUGE // sum(map(math.prod, layer.shapes(1)))),
+            )
+            bounds = ((k, min(k + step, outputs)) for k in range(0, outputs, step))
+            tiles = [(slice(k, stop), layer.shapes(stop - k)) for k, stop in bounds]
+        found[name] = Pieces(index, layer, count >= LARGE, tuple(tiles))
+    return found
+
+
 @dataclass(frozen=True)
 class Storage:
     """How many networks lie in memory at once, and which nodes keep their parameters there."""
 
+    nodes: dict[str, Pieces]
     blocks: int
     draws: int
     kept: frozenset[str]
@@ -60,26 +94,28 @@ def plan(network: Network, points: int, size: int, memory: int, keep: bool) -> S
     With `keep` parameters are needed twice, forward and backward. They are kept where those of at
     least one network fit; else as many nodes are kept as fit, and the others are drawn again.
     """
-    owners = [node for node in network if node.layer.parameter_count()]
-    weights = {node.name: size * node.layer.parameter_count() for node in owners}
-    tiles = [size * max(math.prod(shape) for shape in _tile_shapes(node.layer)) for node in owners]
+    nodes = cut(network)
+    weights = {name: size * piece.layer.parameter_count() for name, piece in nodes.items()}
     values = 4 * size * points * sum(network.sizes.values())  # with tangents, gradients, leaves
-    tile, total = max(tiles, default=0), sum(weights.values())
-    stacked = sum(weights[n.name] for n in owners if n.layer.parameter_count() < LARGE)
+    tile = size * max((piece.largest for piece in nodes.values()), default=0)
+    total = sum(weights.values())
+    stacked = sum(weights[name] for name, piece in nodes.items() if not piece.large)
     each = values + (total if keep else tile)
     if BLOCK * each <= memory:
         bound = min(memory, max(STACK, 4 * BLOCK * values) if keep else STACK)
-        return Storage(max(1, bound // (BLOCK * each)), BLOCK, frozenset(weights if keep else ()))
+        return Storage(
+            nodes, max(1, bound // (BLOCK * each)), BLOCK, frozenset(weights if keep else ())
+        )
     fits = [n for n in (4, 2, 1) if n * each <= memory]
     if fits and stacked * BLOCK / fits[0] <= total:  # whole stacks are drawn for each part
-        return Storage(1, fits[0], frozenset(weights if keep else ()))
+        return Storage(nodes, 1, fits[0], frozenset(weights if keep else ()))
     draws = next((n for n in (8, 4, 2) if n * (values + 2 * tile) <= memory), 1)
     kept, left = set(), memory - draws * (values + tile)
     for name, bytes_ in weights.items():
         if keep and draws * bytes_ <= left:
             kept.add(name)
             left -= draws * bytes_
-    return Storage(1, draws, frozenset(kept))
+    return Storage(nodes, 1, draws, frozenset(kept))
 
 
 class Weights:
@@ -87,73 +123,62 @@ class Weights:
 
     def __init__(
         self,
-        network: Network,
+        storage: Storage,
         seed: int,
         group: Group,
-        kept: frozenset[str],
         dtype: torch.dtype,
         device: torch.device,
-        buffer: torch.Tensor | None = None,
     ) -> None:
-        self._network, self._seed, self._group = network, seed, group
+        self._nodes, self._seed, self._group = storage.nodes, seed, group
         self._dtype, self._device = dtype, device
-        self._index = {node.name: k for k, node in enumerate(network)}
-        self._generator = torch.Generator(device)
+        self._stream = Stream(device)
         self._drawn: set[str] = set()
         self._places: dict[str, int] = {}  # kept nodes first, one place for all the others behind
-        self._end = 0
-        for name in kept:
-            self._places[name] = self._end
-            self._end += self._bytes(network[name].layer.shapes())
-        others = [n.layer for n in network if n.name not in kept and n.layer.parameter_count()]
-        spare = max((self._bytes(_tile_shapes(layer)) for layer in others), default=0)
-        size = self._end + spare
-        self._buffer = workspace(size, device) if buffer is None else buffer
+        self._end = spare = 0
+        for name, piece in storage.nodes.items():
+            if name in storage.kept:
+                self._places[name] = self._end
+                self._end += sum(self._bytes(shapes) for _, shapes in piece.tiles)
+            else:
+                spare = max(spare, *(self._bytes(shapes) for _, shapes in piece.tiles))
+        self._buffer = workspace(self._end + spare, device)
 
-    def pieces(self, name: str) -> Iterator[tuple[slice, Parameters]]:
+    def pieces(self, node: Node) -> Iterator[tuple[slice, Parameters]]:
         """Slices of the output channels of a node, and their parameters.
 
         What is not kept holds until the next piece is asked for.
         """
-        layer = self._network[name].layer
-        if isinstance(layer, Dense) and layer.tied is not None:
-            yield from self.pieces(layer.tied)
-            return
-        shapes = layer.shapes()
-        if not shapes:
+        name = node.name
+        if isinstance(node.layer, Dense) and node.layer.tied is not None:
+            name = node.layer.tied
+        if name not in self._nodes:
             yield slice(None), ()
             return
-        starts, step = tile_starts(layer), tile_outputs(layer)
-        whole = len(starts) == 1
         place = self._places.get(name)
-        for tile, first in enumerate(starts):
-            last = None if whole else min(first + step, shapes[0][0])
-            some = shapes if last is None else layer.shapes(last - first)
-            offset = self._end if place is None else place
-            parameters = self._views(some, offset)
+        for tile, (outputs, shapes) in enumerate(self._nodes[name].tiles):
+            parameters = self._views(shapes, self._end if place is None else place)
             if place is not None:
-                place += self._bytes(some)
+                place += self._bytes(shapes)
             if name not in self._drawn:
-                self._draw(name, layer, parameters, tile, len(starts))
-            yield slice(first, last), parameters
-        if name in self._places:
+                self._draw(self._nodes[name], parameters, tile)
+            yield outputs, parameters
+        if place is not None:
             self._drawn.add(name)
 
-    def _draw(self, name: str, layer: Layer, out: Parameters, tile: int, tiles: int) -> None:
-        draws, key = self._group.draws, self._index[name]
+    def _draw(self, piece: Pieces, out: Parameters, tile: int) -> None:
+        draws, tiles = self._group.draws, len(piece.tiles)
         for k, block in enumerate(self._group.blocks):
-            mine = tuple(p[k * len(draws) : (k + 1) * len(draws)] for p in out)
-            if layer.parameter_count() >= LARGE:
-                states = stream_states(self._seed, (block, key), BLOCK * tiles)
-                for row, draw in enumerate(draws):
-                    generator = start(self._generator, states[draw * tiles + tile])
-                    layer.fill(tuple(p[row : row + 1] for p in mine), generator)
+            mine = [p[k * len(draws) : (k + 1) * len(draws)] for p in out]
+            if piece.large:
+                states = stream_states(self._seed, (block, piece.index), BLOCK * tiles)
+                for draw, *own in zip(draws, *(p.split(1) for p in mine), strict=True):
+                    piece.layer.fill(tuple(own), self._stream.start(states[draw * tiles + tile]))
                 continue
-            generator = start(self._generator, stream_states(self._seed, (block, key))[0])
+            generator = self._stream.start(stream_states(self._seed, (block, piece.index))[0])
             if len(draws) == BLOCK:
-                layer.fill(mine, generator)
+                piece.layer.fill(tuple(mine), generator)
                 continue
-            stack = layer.draw(BLOCK, generator, self._dtype, self._device)
+            stack = piece.layer.draw(BLOCK, generator, self._dtype, self._device)
             for part, full in zip(mine, stack, strict=True):
                 part.copy_(full[draws.start : draws.stop])
 
@@ -187,20 +212,3 @@ def workspace(size: int, device: torch.device) -> torch.Tensor:
         _held.buffer = buffer = None  # before the next is made
         _held.buffer = buffer = torch.empty(size, dtype=torch.uint8)
     return buffer
-
-
-def tile_outputs(layer: Layer) -> int | None:
-    """Output channels of one tile; None where the layer is one."""
-    if layer.parameter_count() < HUGE or not layer.divisible:
-        return None
-    return max(1, HUGE // sum(math.prod(shape) for shape in layer.shapes(1)))
-
-
-def tile_starts(layer: Layer) -> range:
-    step = tile_outputs(layer)
-    return range(1) if step is None else range(0, layer.shapes()[0][0], step)
-
-
-def _tile_shapes(layer: Layer) -> tuple[tuple[int, ...], ...]:
-    step = tile_outputs(layer)
-    return layer.shapes() if step is None else layer.shapes(step)
