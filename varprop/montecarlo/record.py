@@ -33,8 +33,11 @@ class Record:
     def split(self, count: int) -> "list[Record]":
         """As many records of equally many draws."""
         columns = [getattr(self, f.name) for f in fields(Record)]
-        pieces = [[None] * count if c is None else np.split(c, count) for c in columns]
-        return [Record(*some) for some in zip(*pieces, strict=True)]
+        step = len(self.mean) // count
+        return [
+            Record(*(None if c is None else c[k * step : (k + 1) * step] for c in columns))
+            for k in range(count)
+        ]
 
 
 def measure(
