@@ -38,10 +38,10 @@ def record(
     mean: Rows,
     second: RowPairs,
     kurtosis: Rows,
-    tangent_mean: Rows,
-    tangent_second: Rows,
-    tangent_cross: Rows,
-    grad_second: RowPairs,
+    tangent_mean: Rows | None,
+    tangent_second: Rows | None,
+    tangent_cross: Rows | None,
+    grad_second: RowPairs | None,
 ) -> None: ...
 
 

@@ -246,8 +246,7 @@ class _Run:
         jt = self.signals[self.network.output].rows(self.points, 2 * self.points)
         g = self.gradients[self.network.input]
         ahead, seed, back, start = (v.double() for v in (jt.x, u, g.x, t))
-        powers = [0.0 if s.exponent is None else s.exponent[..., 0] for s in (g, jt)]
-        shift = torch.exp2(torch.as_tensor(powers[0] - powers[1], dtype=torch.float64))
+        shift = torch.exp2(g.exponents - jt.exponents)[..., 0]
         size = seed.norm(dim=-1) * ahead.norm(dim=-1)
         size = size + back.norm(dim=-1) * start.norm(dim=-1) * shift
         difference = (seed * ahead).sum(-1) - (back * start).sum(-1) * shift

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
+
+Maybe = Any  # an array, or None
 
 
 @dataclass(frozen=True)
@@ -19,25 +22,26 @@ class Record:
     mean: np.ndarray
     second: np.ndarray
     kurtosis: np.ndarray
-    tangent_mean: np.ndarray | None = None
-    tangent_second: np.ndarray | None = None
-    tangent_cross: np.ndarray | None = None
-    grad_second: np.ndarray | None = None
+    tangent_mean: Maybe = None
+    tangent_second: Maybe = None
+    tangent_cross: Maybe = None
+    grad_second: Maybe = None
 
     @staticmethod
     def joined(parts: "Sequence[Record]", draws: int) -> "Record":
         """Blocks of draws, concatenated in their order; the first `draws` are kept."""
         columns = [[getattr(part, f.name) for part in parts] for f in fields(Record)]
-        return Record(*(None if c[0] is None else np.concatenate(c)[:draws] for c in columns))
+        joined: list[Any] = [None if c[0] is None else np.concatenate(c)[:draws] for c in columns]
+        return Record(*joined)
 
     def split(self, count: int) -> "list[Record]":
         """As many records of equally many draws."""
-        columns = [getattr(self, f.name) for f in fields(Record)]
-        step = len(self.mean) // count
-        return [
-            Record(*(None if c is None else c[k * step : (k + 1) * step] for c in columns))
-            for k in range(count)
-        ]
+        step, records = len(self.mean) // count, []
+        for first in range(0, count * step, step):
+            columns = [getattr(self, f.name) for f in fields(Record)]
+            rows: list[Any] = [None if c is None else c[first : first + step] for c in columns]
+            records.append(Record(*rows))
+        return records
 
 
 def measure(
@@ -57,7 +61,7 @@ def measure(
     square = centred.square()
     spread = square.mean(-1, keepdim=True)
     flat = (square / torch.where(spread > 0, spread, 1.0)).square().mean(-1)
-    found = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
+    found: list[Any] = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
     if tangent is not None:
         t = tangent.double()
         norms = t.square().sum(-1, keepdim=True) / n
@@ -66,7 +70,8 @@ def measure(
         found[3:6] = (v[..., 0] for v in (means * b, norms * b * b, cross * a * b))
     if gradient is not None:
         found[6] = _gram(gradient.double(), c)
-    return Record(*(None if v is None else v.cpu().numpy() for v in found))  # type: ignore[arg-type]
+    arrays: list[Any] = [None if v is None else v.cpu().numpy() for v in found]
+    return Record(*arrays)
 
 
 def _gram(x: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:

@@ -26,9 +26,7 @@ class Scaled:
         """The tensor in multiples of 2^exponent."""
         if exponent is self.exponent:
             return self.x
-        shift = (0.0 if self.exponent is None else self.exponent) - (
-            0.0 if exponent is None else exponent
-        )
+        shift = self.exponents if exponent is None else self.exponents - exponent
         return (self.x.double() * torch.exp2(shift)).to(self.x.dtype)
 
     def rows(self, start: int, stop: int) -> "Scaled":
