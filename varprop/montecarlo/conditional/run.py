@@ -1,0 +1,188 @@
+"""One block of draws through the network and back."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from varprop.laws.structured import Orthogonal
+from varprop.layers import Add, Dense, Elementwise, Input, Scale
+from varprop.layers.elementwise import torch_function
+from varprop.montecarlo.conditional.measure import forward_half, squares
+from varprop.montecarlo.conditional.rows import Rows, scaled
+from varprop.montecarlo.conditional.weights import Gaussian, Haar
+from varprop.montecarlo.record import Record
+from varprop.montecarlo.streams import block_generator, on_sphere, signs
+from varprop.network import Network, Node
+
+BLOCK = 128  # draws that share one random stream
+
+Back = Callable[[Rows], Rows]  # the gradient at a layer's input, given that at its output
+
+
+def why_not(network: Network) -> str | None:
+    """Why the engine is not exact for the network; None where it is."""
+    for name, layer, _ in network:
+        if isinstance(layer, Dense):
+            law = layer.weight_law
+            if layer.tied is not None:
+                return f"{name} uses the weights of {layer.tied} again"
+            constant = law.independent and law.variance == 0
+            if not (law.gaussian or constant or isinstance(law, Orthogonal)):
+                return f"{name} has weights that are neither Gaussian nor Haar: {layer.weights}"
+        elif not isinstance(layer, (Add, Elementwise, Input, Scale)):
+            return f"{name} is a {layer.kind} layer"
+    return None
+
+
+def run_block(
+    network: Network,
+    inputs: np.ndarray | None,
+    seed: int,
+    block: int,
+    device: torch.device,
+    *,
+    dtype: torch.dtype = torch.float64,
+    backward: bool = True,
+) -> dict[str, Record]:
+    """The records of one block of draws, from the block's own random stream.
+
+    `dtype` is that of the random numbers, and of the vectors too where there is one input; several
+    inputs are computed in float64, so that nearly equal ones keep their difference. Vectors carry
+    powers of two: no depth or gain leaves the range of floats, except in activations that are not
+    homogeneous, which see their argument at its true size. Without `backward` the gradients are
+    nan. Raises ValueError for a dtype other than float32 and float64.
+    """
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"the conditional engine draws in float32 or float64, got {dtype}; "
+            "use engine='explicit' for other numbers"
+        )
+    generator = block_generator(seed, block, device)
+    first, last = network.sizes[network.input], network.sizes[network.output]
+    t = on_sphere(BLOCK, 1, first, generator, device)
+    u = signs(BLOCK, last, generator, device)
+    if inputs is None:
+        x = on_sphere(BLOCK, 1, first, generator, device)
+    else:
+        x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(BLOCK, -1, -1)
+    points = x.shape[1]
+    kind = dtype if points == 1 else torch.float64
+    random = _Random(generator, dtype, kind, device)
+    start = Rows.of(torch.cat([x, t.expand_as(x)], 1)).to(kind)
+    halves, backs = _forward(network, start, points, random)
+    if backward:
+        end = Rows.of(u.to(kind).expand(BLOCK, points, last))
+        gradients = _backward(network, end, backs)
+    else:
+        gradients = dict.fromkeys(halves, np.full((BLOCK, points, points), np.nan))
+    return {name: Record(*half, gradients[name]) for name, half in halves.items()}
+
+
+class _Random:
+    """Random numbers of `dtype` from one stream, given as `kind`."""
+
+    def __init__(
+        self,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+        kind: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.how = {"generator": generator, "dtype": dtype, "device": device}
+        self.kind = kind
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        return torch.randn(*shape, **self.how).to(self.kind)
+
+    def bias(self, layer: Dense) -> torch.Tensor | None:
+        if layer.bias_law is None:
+            return None
+        return layer.bias_law.sample((BLOCK, 1, layer.fan_out), **self.how).to(self.kind)
+
+
+def _forward(
+    network: Network, start: Rows, points: int, random: _Random
+) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[str, Back]]:
+    """The forward half of each record, and the way back through each layer."""
+    readers = Counter(name for node in network for name in node.inputs)
+    rows = {network.input: start}  # values, then tangents: (draws, 2 points, channels)
+    halves = {network.input: forward_half(start, points)}
+    backs: dict[str, Back] = {}
+    for node in network.nodes[1:]:
+        out, backs[node.name] = _step(node, [rows[i] for i in node.inputs], points, random)
+        rows[node.name] = out
+        halves[node.name] = forward_half(out, points)
+        readers.subtract(node.inputs)
+        for name in {name for name in node.inputs if not readers[name]}:
+            del rows[name]
+    return halves, backs
+
+
+def _backward(network: Network, end: Rows, backs: dict[str, Back]) -> dict[str, np.ndarray]:
+    """The products of gradients of each record; the way back is used up."""
+    gradients, found = {network.output: end}, {}
+    for name, _, names in reversed(network.nodes):
+        g = gradients.pop(name)
+        found[name] = squares(g)
+        if names:
+            below = backs.pop(name)(g)
+            for i in names:
+                gradients[i] = gradients[i].plus(below) if i in gradients else below
+    return found
+
+
+def _step(node: Node, ins: list[Rows], points: int, random: _Random) -> tuple[Rows, Back]:
+    layer = node.layer
+    if isinstance(layer, Dense):
+        return _dense(layer, ins[0], points, random)
+    if isinstance(layer, Elementwise):
+        return _elementwise(layer, ins[0], points)
+    if isinstance(layer, Scale):
+        factor = float(layer.factor)
+        return ins[0].times(factor), lambda g: g.times(factor)
+    return ins[0].plus(ins[1]), lambda g: g
+
+
+def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
+    law, size, normal = layer.weight_law, layer.fan_out, random.normal
+    # the power of two of the weights joins the exponents where it is large
+    largest = max(abs(float(law.mean)), math.sqrt(layer.weight_variance))
+    power = math.frexp(largest)[1]
+    power = power if abs(power) > 16 else 0
+    if isinstance(law, Orthogonal):
+        h, weight = Haar.forward(v, math.ldexp(float(law.gain), -power), size, normal)
+    else:
+        s = math.ldexp(math.sqrt(layer.weight_variance), -power)
+        h, weight = Gaussian.forward(v, math.ldexp(float(law.mean), -power), s, size, normal)
+    exponent = v.exponents + power if power else v.exponent
+    bias = random.bias(layer)
+    if bias is not None and exponent is None:
+        h[:, :points] += bias
+    elif bias is not None and exponent is not None:
+        common = exponent.clone()
+        common[:, :points].clamp_(min=0)  # beside a bias of any size, nothing tiny counts
+        h, exponent = scaled(h, exponent - common), common
+        h[:, :points] += scaled(bias.expand(-1, points, -1), -common[:, :points])
+
+    def back(d: Rows) -> Rows:
+        return Rows.of(weight.backward(d, normal), d.exponents + power if power else d.exponent)
+
+    return Rows.of(h, exponent), back
+
+
+def _elementwise(layer: Elementwise, v: Rows, points: int) -> tuple[Rows, Back]:
+    exponent, z = v.exponent, v.x[:, :points]
+    if exponent is not None and not layer.homogeneous:
+        z = scaled(z, exponent[:, :points])
+        exponent = torch.cat([torch.zeros_like(exponent[:, :points]), exponent[:, points:]], 1)
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        value = torch_function(layer.activation)(z, *layer.activation.arguments)
+        (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
+    x = torch.empty_like(v.x)
+    x[:, :points] = value.detach()
+    torch.mul(slope, v.x[:, points:], out=x[:, points:])
+    return Rows.of(x, exponent), lambda g: Rows.of(slope * g.x, g.exponent)
