@@ -161,8 +161,8 @@ def simulate(
 ) -> Sample:
     """Measure `draws` networks with fresh parameters at `inputs` (points, channels) or unit inputs.
 
-    `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense Gaussian
-    networks at O(n) a layer (and computes in float64); "auto" takes the latter where it is exact.
+    `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense networks
+    of Gaussian or Haar weights at O(n) a layer; "auto" takes the latter where it is exact.
     `chunk` bounds the draws held in memory at once; results do not depend on it. `dtype` is that of
     weights and values; averages are always in float64. `track_scale=False` lets values overflow
     and underflow as in a plain forward pass. `progress` shows a bar (default: on a terminal).
@@ -182,7 +182,7 @@ def simulate(
     x = None if inputs is None else network.check_inputs(inputs)
     engine = _engine(engine, network, kind, track_scale)
     if engine == "conditional":
-        parts = _run_conditional(network, x, draws, seed, place, progress)
+        parts = _run_conditional(network, x, draws, seed, place, kind, progress)
         defects = None
     else:
         size = _chunk(network, chunk, kind)
@@ -190,7 +190,7 @@ def simulate(
             network, x, draws, seed, place, kind, size, track_scale, progress
         )
     records = {name: Record.joined([part[name] for part in parts], draws) for name, _, _ in network}
-    name = "float64" if engine == "conditional" else str(kind).removeprefix("torch.")
+    name = str(kind).removeprefix("torch.")
     return Sample(network, records, x, draws, seed, engine, str(place), name, defects)
 
 
@@ -263,11 +263,12 @@ def _run_conditional(
     draws: int,
     seed: int,
     device: torch.device,
+    dtype: torch.dtype,
     progress: bool | None,
 ) -> list[dict[str, Record]]:
     blocks = range(-(-draws // conditional.BLOCK))
     return [
-        conditional.run_block(network, x, seed, block, device)
+        conditional.run_block(network, x, seed, block, device, dtype=dtype)
         for block in tracked(blocks, "drawing networks", progress)
     ]
 

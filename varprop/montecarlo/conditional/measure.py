@@ -1,41 +1,85 @@
-"""The averages over channels that make a record, from Gram matrices."""
+"""Records from what each node kept: a few numbers a draw, all nodes at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from varprop.montecarlo.conditional.rows import Rows
+from varprop.montecarlo.record import Record
 
 
-def forward_half(rows: Rows, points: int) -> tuple[np.ndarray, ...]:
-    """The fields of a record up to its gradients, of values followed by tangents."""
-    n = rows.x.shape[-1]
-    mean, gram = rows.x.mean(-1), _gram(rows)
-    spread = rows.x[:, :points] - mean[:, :points, None]
-    size = torch.linalg.vector_norm(spread, dim=-1, keepdim=True)
-    spread /= torch.where(size > 0, size, 1.0)
-    kurtosis = n * torch.linalg.vector_norm(spread.square_(), dim=-1).double().square()
-    mean = mean.double()
-    if rows.exponent is not None:
-        mean = mean * torch.exp2(rows.exponent[..., 0])
-    tensors = (
-        mean[:, :points],
-        gram[:, :points, :points],
-        kurtosis,
-        mean[:, points:],
-        gram.diagonal(dim1=-2, dim2=-1)[:, points:],
-        gram[:, :points, points:].diagonal(dim1=-2, dim2=-1),
+@dataclass(frozen=True)
+class Sums:
+    """Of rows x 2^exponent: the channels' mean of each, all products, and centred power sums.
+
+    `square` and `fourth` are the roots of sum c^2 and sum c^4, c = x - mean, of the first `points`.
+    """
+
+    size: int
+    exponent: torch.Tensor | None
+    gram: torch.Tensor
+    mean: torch.Tensor
+    square: torch.Tensor
+    fourth: torch.Tensor
+
+    @staticmethod
+    def of(rows: Rows, points: int) -> "Sums":
+        mean = rows.x.mean(-1)
+        spread = rows.x[:, :points] - mean[:, :points, None]
+        square = torch.linalg.vector_norm(spread, dim=-1)
+        fourth = torch.linalg.vector_norm(spread.square_(), dim=-1)
+        return Sums(rows.x.shape[-1], rows.exponent, rows.gram, mean, square, fourth)
+
+
+def records(
+    sums: Mapping[str, Sums], gradients: Mapping[str, Rows] | None, points: int
+) -> dict[str, Record]:
+    """The records of all nodes; `gradients` hold Gram matrices only, None makes nan."""
+    sizes = np.array([s.size for s in sums.values()], float)[:, None, None]
+    scale = _scales([s.exponent for s in sums.values()])
+    gram = _averages([s.gram for s in sums.values()], scale, sizes[..., None])
+    mean = _stacked([s.mean for s in sums.values()]) * scale
+    square, fourth = (
+        _stacked([getattr(s, name) for s in sums.values()]) ** 2 for name in ("square", "fourth")
     )
-    return tuple(v.cpu().numpy() for v in tensors)
+    kurtosis = sizes * fourth / np.where(square > 0, square, 1.0) ** 2
+    if gradients is None:
+        grads = np.full_like(gram[..., :points, :points], np.nan)
+    else:
+        some = [gradients[name] for name in sums]
+        scale = _scales([g.exponent for g in some])
+        grads = _averages([g.gram for g in some], scale, sizes[..., None])
+    second, cross = gram[..., :points, :points], gram[..., :points, points:]
+    fields = (
+        mean[..., :points],
+        second,
+        kurtosis,
+        mean[..., points:],
+        _diagonal(gram)[..., points:],
+        _diagonal(cross),
+        grads,
+    )
+    return {name: Record(*(f[i] for f in fields)) for i, name in enumerate(sums)}
 
 
-def squares(rows: Rows) -> np.ndarray:
-    """x x' averaged over channels, (draws, k, k)."""
-    return _gram(rows).cpu().numpy()
+def _averages(grams: list[torch.Tensor], scale: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return _stacked(grams) / sizes * scale[..., :, None] * scale[..., None, :]
 
 
-def _gram(rows: Rows) -> torch.Tensor:
-    gram = rows.gram.double() / rows.x.shape[-1]
-    if rows.exponent is None:
-        return gram
-    power = torch.exp2(rows.exponent)
-    return gram * power * power.mT
+def _scales(exponents: list[torch.Tensor | None]) -> np.ndarray:
+    """2^exponent by node, (nodes, draws, k), or ones that broadcast."""
+    some = next((e for e in exponents if e is not None), None)
+    if some is None:
+        return np.ones((len(exponents), 1, 1))
+    zero = torch.zeros_like(some)
+    return np.exp2(_stacked([(zero if e is None else e)[..., 0] for e in exponents]))
+
+
+def _stacked(tensors: list[torch.Tensor]) -> np.ndarray:
+    return torch.stack(tensors).double().cpu().numpy()
+
+
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)

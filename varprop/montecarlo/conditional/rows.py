@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-FAR = {torch.float32: 2.0**30, torch.float64: 2.0**300}  # lengths beyond it, or below 1/it
-STEEP = 0.1  # a projection that leaves less of a vector is done twice
-
+FAR = {torch.float32: 2.0**12, torch.float64: 2.0**200}  # lengths beyond it, or below 1/it
 
 @dataclass(frozen=True)
 class Rows:
@@ -19,16 +17,15 @@ class Rows:
     @staticmethod
     def of(x: torch.Tensor, exponent: torch.Tensor | None = None) -> "Rows":
         """The rows, with lengths of moderate size by powers of two of their own."""
-        gram = x @ x.mT
-        squares = gram.diagonal(dim1=-2, dim2=-1)
-        far = FAR[x.dtype] ** 2
-        if bool(((squares > 1 / far) & (squares < far)).all()):
+        gram = _gram(x)
+        least, most = gram.diagonal(dim1=-2, dim2=-1).aminmax()
+        if float(least) > FAR[x.dtype] ** -2 and float(most) < FAR[x.dtype] ** 2:
             return Rows(x, exponent, gram)
         largest = x.abs().amax(-1, keepdim=True)
         power = torch.frexp(largest)[1].double()
         power = torch.where(torch.isfinite(largest), power, 0.0)  # frexp(0) is 0
         x = scaled(x, -power)
-        return Rows(x, power if exponent is None else exponent + power, x @ x.mT)
+        return Rows(x, power if exponent is None else exponent + power, _gram(x))
 
     def at(self, exponent: torch.Tensor | float) -> torch.Tensor:
         """The vectors in multiples of 2^exponent."""
@@ -63,33 +60,97 @@ def scaled(x: torch.Tensor, exponent: torch.Tensor | float) -> torch.Tensor:
     return (x.double() * torch.exp2(half) * torch.exp2(exponent - half)).to(x.dtype)
 
 
-def frame(rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """E (draws, k, n) and lower triangular L with x = L E; the rows of E orthonormal or zero.
+@dataclass(frozen=True)
+class Frame:
+    """Orthonormal rows E = mix basis (mix None: the identity) with x = lower E.
 
-    Gram-Schmidt, a vector nearly in the span of those before it projected twice: one that the
-    second projection halves was rounding, and its row of E is zero ("twice is enough", Kahan and
-    Parlett). So dependent vectors are safe, and nearly equal ones keep their difference.
+    A row that depends on those before it has zeros in its row of E and column of `lower`.
     """
-    x, gram = rows.x, rows.gram
-    e, lower = torch.empty_like(x), torch.zeros_like(gram)
+
+    basis: torch.Tensor
+    mix: torch.Tensor | None
+    lower: torch.Tensor
+
+    @property
+    def e(self) -> torch.Tensor:
+        return self.basis if self.mix is None else self.mix @ self.basis
+
+    @property
+    def live(self) -> torch.Tensor:
+        """(draws, k, 1): whether a row is independent of those before it."""
+        return self.lower.diagonal(dim1=-2, dim2=-1)[..., None] != 0
+
+    def along(self, y: torch.Tensor) -> torch.Tensor:
+        """y E'."""
+        found = y @ self.basis.mT
+        return found if self.mix is None else found @ self.mix.mT
+
+    def added(self, y: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        """y + coefficients E, in the place of y."""
+        if self.mix is not None:
+            coefficients = coefficients @ self.mix
+        return y.baddbmm_(coefficients, self.basis)
+
+
+def frame(rows: Rows) -> Frame:
+    """The frame by Cholesky of the Gram matrix where the rows are well-conditioned, by Cholesky
+    twice where less so, else by Gram-Schmidt.
+
+    With r the least part of a vector that is off the span of those before it, one Cholesky is
+    right to eps/r^2, at worst eps^(3/4) here, and a second one to eps.
+    """
+    lower, left = _cholesky(rows.gram)
+    eps = torch.finfo(lower.dtype).eps
+    if not left > 8 * eps**0.5:
+        return _gram_schmidt(rows)
+    once = Frame(rows.x, _inverse(lower), lower)
+    if left > eps**0.125:
+        return once
+    e = once.e
+    again, _ = _cholesky(e @ e.mT)
+    return Frame(e, _inverse(again), lower @ again)
+
+
+def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """The factor, and the least part of a unit vector off the span of those before it."""
+    lower, failed = torch.linalg.cholesky_ex(gram)
+    squares = lower.diagonal(dim1=-2, dim2=-1).square() / gram.diagonal(dim1=-2, dim2=-1)
+    least = float(squares.min())
+    return lower, 0.0 if bool(failed.any()) else least**0.5
+
+
+def _inverse(lower: torch.Tensor) -> torch.Tensor:
+    one = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
+    return torch.linalg.solve_triangular(lower, one, upper=False)
+
+
+def _gram_schmidt(rows: Rows) -> Frame:
+    """Gram-Schmidt, each vector projected twice; one that the second projection halves was rounding.
+
+    So dependent vectors are safe, and nearly equal ones keep their difference ("twice is enough",
+    Kahan and Parlett).
+    """
+    x = rows.x
+    e, lower = torch.zeros_like(x), torch.zeros_like(rows.gram)
     for j in range(x.shape[1]):
         rest = x[:, j : j + 1]
-        length = gram[:, j : j + 1, j : j + 1].sqrt()
+        along = rest @ e[:, :j].mT
+        rest = rest - along @ e[:, :j]
+        once = _length(rest)
         if j:
-            earlier = e[:, :j]
-            along = rest @ earlier.mT
-            before, rest = length, torch.baddbmm(rest, along, earlier, alpha=-1)
-            length = _length(rest)
-            if bool((length < STEEP * before).any()):
-                again = rest @ earlier.mT
-                rest = torch.baddbmm(rest, again, earlier, alpha=-1)
-                final = _length(rest)
-                length = torch.where(final < length / 2, 0.0, final)
-                along = along + again
-            lower[:, j : j + 1, :j] = along
+            again = rest @ e[:, :j].mT
+            rest = rest - again @ e[:, :j]
+            along = along + again
+        length = _length(rest)
+        length = torch.where(length < once / 2, 0.0, length)
+        lower[:, j : j + 1, :j] = along
         lower[:, j : j + 1, j : j + 1] = length
-        torch.div(rest, torch.where(length == 0, torch.inf, length), out=e[:, j : j + 1])
-    return e, lower
+        e[:, j : j + 1] = rest / torch.where(length == 0, torch.inf, length)
+    return Frame(e, None, lower)
+
+
+def _gram(x: torch.Tensor) -> torch.Tensor:
+    return x @ x.mT if x.shape[1] > 1 else _length(x).square()
 
 
 def _length(x: torch.Tensor) -> torch.Tensor:

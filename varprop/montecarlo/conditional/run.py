@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,14 +11,14 @@ import torch
 from varprop.laws.structured import Orthogonal
 from varprop.layers import Add, Dense, Elementwise, Input, Scale
 from varprop.layers.elementwise import torch_function
-from varprop.montecarlo.conditional.measure import forward_half, squares
+from varprop.montecarlo.conditional.measure import Sums, records
 from varprop.montecarlo.conditional.rows import Rows, scaled
 from varprop.montecarlo.conditional.weights import Gaussian, Haar
 from varprop.montecarlo.record import Record
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
 
-BLOCK = 128  # draws that share one random stream
+BLOCK = 256  # draws that share one random stream
 
 Back = Callable[[Rows], Rows]  # the gradient at a layer's input, given that at its output
 
@@ -72,13 +73,12 @@ def run_block(
     kind = dtype if points == 1 else torch.float64
     random = _Random(generator, dtype, kind, device)
     start = Rows.of(torch.cat([x, t.expand_as(x)], 1)).to(kind)
-    halves, backs = _forward(network, start, points, random)
+    sums, backs = _forward(network, start, points, random)
+    gradients = None
     if backward:
         end = Rows.of(u.to(kind).expand(BLOCK, points, last))
         gradients = _backward(network, end, backs)
-    else:
-        gradients = dict.fromkeys(halves, np.full((BLOCK, points, points), np.nan))
-    return {name: Record(*half, gradients[name]) for name, half in halves.items()}
+    return records(sums, gradients, points)
 
 
 class _Random:
@@ -105,28 +105,28 @@ class _Random:
 
 def _forward(
     network: Network, start: Rows, points: int, random: _Random
-) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[str, Back]]:
-    """The forward half of each record, and the way back through each layer."""
+) -> tuple[dict[str, Sums], dict[str, Back]]:
+    """What each node is measured by, and the way back through each layer."""
     readers = Counter(name for node in network for name in node.inputs)
     rows = {network.input: start}  # values, then tangents: (draws, 2 points, channels)
-    halves = {network.input: forward_half(start, points)}
+    sums = {network.input: Sums.of(start, points)}
     backs: dict[str, Back] = {}
     for node in network.nodes[1:]:
         out, backs[node.name] = _step(node, [rows[i] for i in node.inputs], points, random)
         rows[node.name] = out
-        halves[node.name] = forward_half(out, points)
+        sums[node.name] = Sums.of(out, points)
         readers.subtract(node.inputs)
         for name in {name for name in node.inputs if not readers[name]}:
             del rows[name]
-    return halves, backs
+    return sums, backs
 
 
-def _backward(network: Network, end: Rows, backs: dict[str, Back]) -> dict[str, np.ndarray]:
-    """The products of gradients of each record; the way back is used up."""
+def _backward(network: Network, end: Rows, backs: dict[str, Back]) -> dict[str, Rows]:
+    """The Gram matrices of the gradients; the way back is used up."""
     gradients, found = {network.output: end}, {}
     for name, _, names in reversed(network.nodes):
         g = gradients.pop(name)
-        found[name] = squares(g)
+        found[name] = replace(g, x=g.x.new_empty(0))
         if names:
             below = backs.pop(name)(g)
             for i in names:
