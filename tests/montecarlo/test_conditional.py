@@ -102,12 +102,10 @@ def columns(sample):
     last, first = sample.records[network.output], sample.records[network.input]
     for name, record in sample.records.items():
         forward, back = record.second[:, 0, 0], record.grad_second[:, 0, 0]
-        size = forward.mean() or 1.0, back.mean() or 1.0
-        found[name, "both"] = forward / size[0] + back / size[1]
         found[name, "product"] = forward * back
-        found[name, "forward"] = forward + last.second[:, 0, 0]
+        found[name, "forward"] = forward * last.second[:, 0, 0]
         found[name, "along"] = record.tangent_second[:, 0] * first.grad_second[:, -1, -1]
-        found[name, "tangent"] = record.tangent_second[:, -1] / (1e-30 + back)
+        found[name, "tangent"] = record.tangent_second[:, -1] * back
         if record.second.shape[-1] > 1:
             s = record.second
             found[name, "distance"] = s[:, 0, 0] + s[:, 1, 1] - 2 * s[:, 0, 1]
