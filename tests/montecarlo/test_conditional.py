@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy import stats
 import varprop as vp
 from varprop.initializers import constant, normal, orthogonal, trunc_normal, uniform, variance_scaling
 from varprop.layers import Add, Dense, Elementwise, Scale
-from varprop.montecarlo.conditional import run_block, weights
+from varprop.montecarlo.conditional import run, run_block, weights
 from varprop.montecarlo.conditional.rows import Frame, Rows
 from varprop.network import Graph
 from varprop.stats import holm, studentized_test
@@ -152,9 +153,9 @@ def test_float32_has_the_same_law(name, seed, rng):
     assert compared(name, seed, rng, dtype="float32") > ERROR
 
 
-def unseen(self, d, normal):
+def unseen(self, d, random):
     """The way back through weights that know nothing of the way forward."""
-    noise = normal(*d.x.shape[:2], self.frame.basis.shape[-1])
+    noise = random.normal(*d.x.shape[:2], self.frame.basis.shape[-1])
     return self.s * (d.gram.sqrt() if d.x.shape[1] == 1 else weights.frame(d).lower) @ noise
 
 
@@ -174,10 +175,10 @@ def larger(law):
     return staticmethod(wrong)
 
 
-def uniform_rows(self, d, normal):
+def uniform_rows(self, d, random):
     """The way back through a Haar matrix as if it were Gaussian off what is known."""
     known, full = self.e.shape[1:]
-    noise = normal(*d.x.shape[:2], full)
+    noise = random.normal(*d.x.shape[:2], full)
     noise = noise - noise @ self.e.mT @ self.e
     along = d.x @ self.image[..., : d.x.shape[-1]].mT
     rest = (d.gram - along @ along.mT).clamp_min(0).sqrt() / (full - known) ** 0.5
@@ -210,15 +211,29 @@ VECTORS = {  # (draws, k, n) of any kind, and the dtypes that hold them
 }
 
 
-def layer(kind, v, size, generator):
-    def normal(*shape):
-        return torch.randn(*shape, generator=generator, dtype=v.x.dtype)
+@dataclass
+class Plain:
+    """Random numbers for one layer; `coarse` ones are of float32."""
 
+    generator: torch.Generator
+    dtype: torch.dtype = torch.float64
+    coarse: bool = False
+
+    def normal(self, *shape, keep=False):
+        kind = torch.float32 if self.coarse else self.dtype
+        return torch.randn(*shape, generator=self.generator, dtype=kind).to(self.dtype)
+
+    def empty(self, *shape):
+        return torch.empty(*shape, dtype=self.dtype)
+
+
+def layer(kind, v, size, generator):
+    random = Plain(generator, v.x.dtype)
     if kind == "Haar":
-        h, known = weights.Haar.forward(v, 0.7, size, normal)
+        h, known = weights.Haar.forward(v, 0.7, size, random)
     else:
-        h, known = weights.Gaussian.forward(v, 0.1, 0.7, size, normal)
-    return h, lambda d: known.backward(d, normal)
+        h, known = weights.Gaussian.forward(v, 0.1, 0.7, size, random)
+    return h, lambda d: known.backward(d, random)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -262,9 +277,8 @@ def test_the_difference_of_nearly_equal_inputs_keeps_its_law(generator):
     v = torch.randn(4000, 1, 9, generator=generator, dtype=torch.float64)
     step = torch.randn(4000, 1, 9, generator=generator, dtype=torch.float64)
     v = torch.cat([v, v + 1e-6 * step * v.norm(dim=-1, keepdim=True) / 3], 1)
-    h, _ = weights.Gaussian.forward(
-        Rows.of(v), 0.0, 1.0, 5, lambda *shape: torch.randn(*shape, generator=generator).double()
-    )
+    random = Plain(generator, coarse=True)
+    h, _ = weights.Gaussian.forward(Rows.of(v), 0.0, 1.0, 5, random)
     square = ((h[:, 0] - h[:, 1]).square().sum(-1) / (v[:, 0] - v[:, 1]).square().sum(-1)).numpy()
     assert stats.kstest(square, "chi2", (5,)).pvalue > ERROR
     assert stats.kstest(1.1 * square, "chi2", (5,)).pvalue < ERROR
@@ -301,20 +315,13 @@ def test_without_the_way_back_the_rest_is_the_same(seed):
         assert np.array_equal(record.second, whole[name].second)
 
 
-@pytest.mark.parametrize("points", [1, 2])
+@pytest.mark.parametrize("points", [None, 2])
 def test_float32_is_rounding_away_from_float64(points, seed, rng, monkeypatch):
     """The same draws: random numbers of float32, vectors of float32 or float64."""
-    network, x = vp.mlp(64, 10, activation="tanh"), rng.standard_normal((points, 64))
+    network = vp.mlp(64, 10, activation="tanh")
+    x = None if points is None else rng.standard_normal((points, 64))
     coarse = run_block(network, x, seed, 0, CPU, dtype=torch.float32)
-    plain = torch.randn
-
-    def rounded(*shape, dtype, **how):
-        return plain(*shape, dtype=torch.float32, **how).to(dtype)
-
-    monkeypatch.setattr(torch, "randn", rounded)
-    monkeypatch.setattr(
-        "varprop.montecarlo.conditional.run.on_sphere", lambda *a: _sphere(plain, *a)
-    )
+    monkeypatch.setattr(run._Random, "normal", _coarse)
     fine = run_block(network, x, seed, 0, CPU, dtype=torch.float64)
     for name, record in coarse.items():
         for field, values in vars(record).items():
@@ -322,9 +329,8 @@ def test_float32_is_rounding_away_from_float64(points, seed, rng, monkeypatch):
             assert np.abs(values - truth).max() <= 1e-4 * np.abs(truth).max(), (name, field)
 
 
-def _sphere(randn, draws, points, channels, generator, device):
-    x = randn(draws, points, channels, generator=generator, dtype=torch.float64, device=device)
-    return x * channels**0.5 / x.norm(dim=-1, keepdim=True)
+def _coarse(self, *shape, keep=False):
+    return torch.randn(*shape, generator=self.how["generator"]).double()
 
 
 @pytest.mark.parametrize(

@@ -266,9 +266,9 @@ def _run_conditional(
     dtype: torch.dtype,
     progress: bool | None,
 ) -> list[dict[str, Record]]:
-    blocks = range(-(-draws // conditional.BLOCK))
+    blocks, workspace = range(-(-draws // conditional.BLOCK)), conditional.Workspace()
     return [
-        conditional.run_block(network, x, seed, block, device, dtype=dtype)
+        conditional.run_block(network, x, seed, block, device, dtype=dtype, workspace=workspace)
         for block in tracked(blocks, "drawing networks", progress)
     ]
 

@@ -14,6 +14,7 @@ from varprop.layers.elementwise import torch_function
 from varprop.montecarlo.conditional.measure import Sums, records
 from varprop.montecarlo.conditional.rows import Rows, scaled
 from varprop.montecarlo.conditional.weights import Gaussian, Haar
+from varprop.montecarlo.conditional.workspace import Workspace
 from varprop.montecarlo.record import Record
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
@@ -47,6 +48,7 @@ def run_block(
     *,
     dtype: torch.dtype = torch.float64,
     backward: bool = True,
+    workspace: "Workspace | None" = None,
 ) -> dict[str, Record]:
     """The records of one block of draws, from the block's own random stream.
 
@@ -54,7 +56,7 @@ def run_block(
     inputs are computed in float64, so that nearly equal ones keep their difference. Vectors carry
     powers of two: no depth or gain leaves the range of floats, except in activations that are not
     homogeneous, which see their argument at its true size. Without `backward` the gradients are
-    nan. Raises ValueError for a dtype other than float32 and float64.
+    nan. A `workspace` keeps memory from one block of a thread to its next. Raises ValueError for a dtype other than float32 and float64.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
@@ -71,7 +73,9 @@ def run_block(
         x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(BLOCK, -1, -1)
     points = x.shape[1]
     kind = dtype if points == 1 else torch.float64
-    random = _Random(generator, dtype, kind, device)
+    workspace = Workspace() if workspace is None else workspace
+    workspace.reset()
+    random = _Random(generator, dtype, kind, device, workspace)
     start = Rows.of(torch.cat([x, t.expand_as(x)], 1)).to(kind)
     sums, backs = _forward(network, start, points, random)
     gradients = None
@@ -82,7 +86,7 @@ def run_block(
 
 
 class _Random:
-    """Random numbers of `dtype` from one stream, given as `kind`."""
+    """Random numbers of `dtype` from one stream, given as `kind` in the workspace."""
 
     def __init__(
         self,
@@ -90,12 +94,22 @@ class _Random:
         dtype: torch.dtype,
         kind: torch.dtype,
         device: torch.device,
+        workspace: Workspace,
     ) -> None:
         self.how = {"generator": generator, "dtype": dtype, "device": device}
         self.kind = kind
+        self.workspace = workspace
 
-    def normal(self, *shape: int) -> torch.Tensor:
-        return torch.randn(*shape, **self.how).to(self.kind)
+    def normal(self, *shape: int, keep: bool = False) -> torch.Tensor:
+        if not keep:
+            return torch.randn(*shape, **self.how).to(self.kind)
+        out = self.empty(*shape)
+        if self.kind == self.how["dtype"]:
+            return out.normal_(generator=self.how["generator"])
+        return out.copy_(torch.randn(*shape, **self.how))
+
+    def empty(self, *shape: int) -> torch.Tensor:
+        return self.workspace.take(shape, self.kind, self.how["device"])
 
     def bias(self, layer: Dense) -> torch.Tensor | None:
         if layer.bias_law is None:
@@ -139,7 +153,7 @@ def _step(node: Node, ins: list[Rows], points: int, random: _Random) -> tuple[Ro
     if isinstance(layer, Dense):
         return _dense(layer, ins[0], points, random)
     if isinstance(layer, Elementwise):
-        return _elementwise(layer, ins[0], points)
+        return _elementwise(layer, ins[0], points, random)
     if isinstance(layer, Scale):
         factor = float(layer.factor)
         return ins[0].times(factor), lambda g: g.times(factor)
@@ -147,16 +161,16 @@ def _step(node: Node, ins: list[Rows], points: int, random: _Random) -> tuple[Ro
 
 
 def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
-    law, size, normal = layer.weight_law, layer.fan_out, random.normal
+    law, size = layer.weight_law, layer.fan_out
     # the power of two of the weights joins the exponents where it is large
     largest = max(abs(float(law.mean)), math.sqrt(layer.weight_variance))
     power = math.frexp(largest)[1]
     power = power if abs(power) > 16 else 0
     if isinstance(law, Orthogonal):
-        h, weight = Haar.forward(v, math.ldexp(float(law.gain), -power), size, normal)
+        h, weight = Haar.forward(v, math.ldexp(float(law.gain), -power), size, random)
     else:
         s = math.ldexp(math.sqrt(layer.weight_variance), -power)
-        h, weight = Gaussian.forward(v, math.ldexp(float(law.mean), -power), s, size, normal)
+        h, weight = Gaussian.forward(v, math.ldexp(float(law.mean), -power), s, size, random)
     exponent = v.exponents + power if power else v.exponent
     bias = random.bias(layer)
     if bias is not None and exponent is None:
@@ -168,12 +182,14 @@ def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, B
         h[:, :points] += scaled(bias.expand(-1, points, -1), -common[:, :points])
 
     def back(d: Rows) -> Rows:
-        return Rows.of(weight.backward(d, normal), d.exponents + power if power else d.exponent)
+        return Rows.of(weight.backward(d, random), d.exponents + power if power else d.exponent)
 
     return Rows.of(h, exponent), back
 
 
-def _elementwise(layer: Elementwise, v: Rows, points: int) -> tuple[Rows, Back]:
+def _elementwise(
+    layer: Elementwise, v: Rows, points: int, random: _Random
+) -> tuple[Rows, Back]:
     exponent, z = v.exponent, v.x[:, :points]
     if exponent is not None and not layer.homogeneous:
         z = scaled(z, exponent[:, :points])
@@ -181,8 +197,9 @@ def _elementwise(layer: Elementwise, v: Rows, points: int) -> tuple[Rows, Back]:
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         value = torch_function(layer.activation)(z, *layer.activation.arguments)
-        (slope,) = torch.autograd.grad(value, z, torch.ones_like(value))
-    x = torch.empty_like(v.x)
+        one = torch.ones((), dtype=z.dtype, device=z.device)
+        (slope,) = torch.autograd.grad(value, z, one.expand_as(value))
+    x = random.empty(*v.x.shape)
     x[:, :points] = value.detach()
     torch.mul(slope, v.x[:, points:], out=x[:, points:])
     return Rows.of(x, exponent), lambda g: Rows.of(slope * g.x, g.exponent)

@@ -1,13 +1,23 @@
 """The two conditional laws: what one dense layer does forward, and back given that."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from varprop.montecarlo.conditional.rows import Frame, Rows, frame
 
-Normal = Callable[..., torch.Tensor]  # iid N(0, 1) of the given shape
+
+class Source(Protocol):
+    """Where vectors come from."""
+
+    def normal(self, *shape: int, keep: bool = False) -> torch.Tensor:
+        """iid N(0, 1); `keep` where the way back needs them."""
+        ...
+
+    def empty(self, *shape: int) -> torch.Tensor:
+        """Memory to be kept."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -21,19 +31,19 @@ class Gaussian:
 
     @staticmethod
     def forward(
-        v: Rows, mean: float, s: float, size: int, normal: Normal
+        v: Rows, mean: float, s: float, size: int, random: Source
     ) -> "tuple[torch.Tensor, Gaussian]":
         """v W' in multiples of 2^v.exponent, and what is then known of W."""
         known = frame(v)
-        image = normal(*v.x.shape[:2], size)
-        h = (s * known.lower) @ image
+        image = random.normal(*v.x.shape[:2], size, keep=True)
+        h = torch.bmm(s * known.lower, image, out=random.empty(*image.shape))
         if mean:
             h += mean * v.x.sum(-1, keepdim=True)
         return h, Gaussian(mean, s, known, image)
 
-    def backward(self, d: Rows, normal: Normal) -> torch.Tensor:
+    def backward(self, d: Rows, random: Source) -> torch.Tensor:
         """d W in multiples of 2^d.exponent."""
-        noise = normal(*d.x.shape[:2], self.frame.basis.shape[-1])
+        noise = random.normal(*d.x.shape[:2], self.frame.basis.shape[-1])
         single = d.x.shape[1] == 1
         fresh = noise.mul_(self.s * d.gram.sqrt()) if single else self.s * frame(d).lower @ noise
         known = self.s * (d.x @ self.image.mT)
@@ -56,20 +66,20 @@ class Haar:
     image: torch.Tensor
 
     @staticmethod
-    def forward(v: Rows, gain: float, size: int, normal: Normal) -> "tuple[torch.Tensor, Haar]":
+    def forward(v: Rows, gain: float, size: int, random: Source) -> "tuple[torch.Tensor, Haar]":
         """v W' in multiples of 2^v.exponent, and what is then known of W."""
         known = frame(v)
         fan_in = v.x.shape[-1]
         full = max(size, fan_in)
-        image = frame(_plain(normal(*v.x.shape[:2], full) * known.live)).e
+        image = frame(_plain(random.normal(*v.x.shape[:2], full) * known.live)).e
         h = (gain * known.lower) @ image[..., :size]
         return h, Haar(gain, fan_in, _padded(known.e, full), image)
 
-    def backward(self, d: Rows, normal: Normal) -> torch.Tensor:
+    def backward(self, d: Rows, random: Source) -> torch.Tensor:
         """d W in multiples of 2^d.exponent."""
         known, full = self.e.shape[1:]
         split = frame(_plain(torch.cat([self.image, _padded(d.x, full)], 1)))
-        fresh = normal(*d.x.shape[:2], full) * split.live[:, known:]
+        fresh = random.normal(*d.x.shape[:2], full) * split.live[:, known:]
         basis = frame(_plain(torch.cat([self.e, fresh], 1))).e
         return (self.gain * split.lower[:, known:]) @ basis[..., : self.fan_in]
 
