@@ -28,11 +28,12 @@ def measure(quick: bool) -> Benchmark:
     rounds, blocks, modules = (2, 2, 2) if quick else (7, 80, 8)
     network = vp.mlp(WIDTH, DEPTH)
     draws = blocks * conditional.BLOCK
+    workspaces = [conditional.Workspace() for _ in range(min(blocks, cores()))]
     numbers = draws * 3 * WIDTH * (DEPTH + 1)  # value and tangent ahead, gradient back
     times = interleaved(
         {
             "loop": partial(loop, modules),
-            "engine": partial(engine, network, blocks),
+            "engine": partial(engine, network, blocks, workspaces),
             "normals": partial(generate_normals, numbers),
         },
         rounds,
@@ -57,9 +58,8 @@ def _ratios(times: dict[str, Times], scale: float) -> dict:
     return {name: {"value": v, "goal": GOALS.get(name)} for name, v in found.items()}
 
 
-def engine(network: Network, blocks: int) -> None:
+def engine(network: Network, blocks: int, workspaces: list[conditional.Workspace]) -> None:
     """Blocks of draws, one thread a core, each with memory of its own."""
-    workspaces = [conditional.Workspace() for _ in range(min(blocks, cores()))]
 
     def some(first: int) -> None:
         for block in range(first, blocks, len(workspaces)):

@@ -6,6 +6,7 @@ import torch
 
 FAR = {torch.float32: 2.0**12, torch.float64: 2.0**200}  # lengths beyond it, or below 1/it
 
+
 @dataclass(frozen=True)
 class Rows:
     """Vectors x 2^exponent: x (draws, k, n), exponent (draws, k, 1) or None for 0, gram x x'."""
@@ -92,19 +93,19 @@ class Frame:
         return y.baddbmm_(coefficients, self.basis)
 
 
-def frame(rows: Rows) -> Frame:
+def frame(rows: Rows, *, strict: bool = False) -> Frame:
     """The frame by Cholesky of the Gram matrix where the rows are well-conditioned, by Cholesky
     twice where less so, else by Gram-Schmidt.
 
     With r the least part of a vector that is off the span of those before it, one Cholesky is
-    right to eps/r^2, at worst eps^(3/4) here, and a second one to eps.
+    right to eps/r^2, at worst eps^(3/4) here, 4 eps where `strict`, and a second one to eps.
     """
     lower, left = _cholesky(rows.gram)
     eps = torch.finfo(lower.dtype).eps
     if not left > 8 * eps**0.5:
         return _gram_schmidt(rows)
     once = Frame(rows.x, _inverse(lower), lower)
-    if left > eps**0.125:
+    if left > (0.5 if strict else eps**0.125):
         return once
     e = once.e
     again, _ = _cholesky(e @ e.mT)
@@ -125,7 +126,7 @@ def _inverse(lower: torch.Tensor) -> torch.Tensor:
 
 
 def _gram_schmidt(rows: Rows) -> Frame:
-    """Gram-Schmidt, each vector projected twice; one that the second projection halves was rounding.
+    """Gram-Schmidt, each vector projected twice; what the second projection halves was rounding.
 
     So dependent vectors are safe, and nearly equal ones keep their difference ("twice is enough",
     Kahan and Parlett).

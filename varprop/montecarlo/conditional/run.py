@@ -4,10 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
+from varprop.activations import Activation
 from varprop.laws.structured import Orthogonal
 from varprop.layers import Add, Dense, Elementwise, Input, Scale
 from varprop.layers.elementwise import torch_function
@@ -20,6 +22,12 @@ from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
 
 BLOCK = 256  # draws that share one random stream
+
+PULLED: dict[str, Callable] = {
+    "relu": lambda z, value, g: torch.ops.aten.threshold_backward(g, z, 0),
+    "sigmoid": lambda z, value, g: torch.ops.aten.sigmoid_backward(g, value),
+    "tanh": lambda z, value, g: torch.ops.aten.tanh_backward(g, value),
+}
 
 Back = Callable[[Rows], Rows]  # the gradient at a layer's input, given that at its output
 
@@ -55,8 +63,9 @@ def run_block(
     `dtype` is that of the random numbers, and of the vectors too where there is one input; several
     inputs are computed in float64, so that nearly equal ones keep their difference. Vectors carry
     powers of two: no depth or gain leaves the range of floats, except in activations that are not
-    homogeneous, which see their argument at its true size. Without `backward` the gradients are
-    nan. A `workspace` keeps memory from one block of a thread to its next. Raises ValueError for a dtype other than float32 and float64.
+    homogeneous, which see their argument at its true size, and in the records, which are plain
+    float64. Without `backward` the gradients are nan. A `workspace` keeps memory from one block of
+    a thread to its next. Raises ValueError for a dtype other than float32 and float64.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
@@ -187,19 +196,26 @@ def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, B
     return Rows.of(h, exponent), back
 
 
-def _elementwise(
-    layer: Elementwise, v: Rows, points: int, random: _Random
-) -> tuple[Rows, Back]:
+def _elementwise(layer: Elementwise, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
     exponent, z = v.exponent, v.x[:, :points]
     if exponent is not None and not layer.homogeneous:
         z = scaled(z, exponent[:, :points])
         exponent = torch.cat([torch.zeros_like(exponent[:, :points]), exponent[:, points:]], 1)
+    x = random.empty(*v.x.shape)
+    value, pulled = _applied(layer.activation, z)
+    x[:, :points] = value
+    x[:, points:] = pulled(v.x[:, points:])
+    return Rows.of(x, exponent), lambda g: Rows.of(pulled(g.x), g.exponent)
+
+
+def _applied(phi: Activation, z: torch.Tensor) -> tuple[torch.Tensor, Callable]:
+    """phi(z), and the product of phi'(z) with a vector: by torch's own rule where it has one."""
+    if phi.function is None and phi.torch_name in PULLED:
+        value = getattr(torch, phi.torch_name)(z)
+        return value, partial(PULLED[phi.torch_name], z, value)
     with torch.enable_grad():
         z = z.detach().requires_grad_()
-        value = torch_function(layer.activation)(z, *layer.activation.arguments)
+        value = torch_function(phi)(z, *phi.arguments)
         one = torch.ones((), dtype=z.dtype, device=z.device)
         (slope,) = torch.autograd.grad(value, z, one.expand_as(value))
-    x = random.empty(*v.x.shape)
-    x[:, :points] = value.detach()
-    torch.mul(slope, v.x[:, points:], out=x[:, points:])
-    return Rows.of(x, exponent), lambda g: Rows.of(slope * g.x, g.exponent)
+    return value.detach(), slope.mul

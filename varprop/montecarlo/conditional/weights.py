@@ -68,19 +68,19 @@ class Haar:
     @staticmethod
     def forward(v: Rows, gain: float, size: int, random: Source) -> "tuple[torch.Tensor, Haar]":
         """v W' in multiples of 2^v.exponent, and what is then known of W."""
-        known = frame(v)
+        known = frame(v, strict=True)
         fan_in = v.x.shape[-1]
         full = max(size, fan_in)
-        image = frame(_plain(random.normal(*v.x.shape[:2], full) * known.live)).e
+        image = frame(_plain(random.normal(*v.x.shape[:2], full) * known.live), strict=True).e
         h = (gain * known.lower) @ image[..., :size]
         return h, Haar(gain, fan_in, _padded(known.e, full), image)
 
     def backward(self, d: Rows, random: Source) -> torch.Tensor:
         """d W in multiples of 2^d.exponent."""
         known, full = self.e.shape[1:]
-        split = frame(_plain(torch.cat([self.image, _padded(d.x, full)], 1)))
+        split = frame(_plain(torch.cat([self.image, _padded(d.x, full)], 1)), strict=True)
         fresh = random.normal(*d.x.shape[:2], full) * split.live[:, known:]
-        basis = frame(_plain(torch.cat([self.e, fresh], 1))).e
+        basis = frame(_plain(torch.cat([self.e, fresh], 1)), strict=True).e
         return (self.gain * split.lower[:, known:]) @ basis[..., : self.fan_in]
 
 
