@@ -44,6 +44,7 @@ _THEMES = {
     "selu": ("selu-constants",),
     "siren": ("siren-variance",),
     "tied": ("tied-weights",),
+    "conditional": ("conditional-gaussian", "conditional-haar"),
     "frames": ("coherence-bound",),
     "piecewise": ("truncated-moments", "truncated-pairs", "rectified-kernels", "elu-moments"),
     "entire_kernels": (
