@@ -1,3 +1,3 @@
 """Measured costs: `python -m benchmarks`; each module has `measure(quick) -> Benchmark`."""
 
-NAMES = ("explicit", "predict")
+NAMES = ("explicit", "conditional", "predict")
