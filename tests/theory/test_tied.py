@@ -20,7 +20,7 @@ def recurrent(depth, width=6, tied=True):
 def test_the_engine_uses_one_tensor(seed, rng):
     network, x = recurrent(3), rng.standard_normal((1, 6))
     *_, parameters = draw_blocks(network, x, seed, range(2), torch.device("cpu"), torch.float64)
-    assert parameters["dense_3"][0] is parameters["dense_1"][0]
+    assert torch.equal(parameters["dense_3"][0], parameters["dense_1"][0])
     sample = vp.simulate(network, x, draws=16, seed=seed, dtype="float64")
     weights = parameters["dense_1"][0].numpy()
     for w, measured in zip(weights, sample.values("dense_3", "second_moment")[:, 0], strict=True):

@@ -4,7 +4,8 @@ from varprop.theory.finite_width import LengthLaw, Lengths, gradient_law, length
 from varprop.theory.fold import backward, forward, tangents
 from varprop.theory.ntk import ntk
 from varprop.theory.precision import Range, range_of
-from varprop.theory.predict import Prediction, predict
+from varprop.theory.predict import predict
+from varprop.theory.prediction import Prediction
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
 from varprop.theory.spectra import JacobianSpectrum, jacobian_spectrum
 from varprop.theory.tied import tied_second_moment

@@ -22,7 +22,7 @@ import torch
 from scipy import integrate, special
 
 from varprop.layers import Dense
-from varprop.theory.predict import Prediction
+from varprop.theory.prediction import Prediction
 
 
 class Range(NamedTuple):
