@@ -45,6 +45,8 @@ _PLACES = {
     "recurrence": "varprop.theory:recurrence",
     "Sample": "varprop.montecarlo",
     "simulate": "varprop.montecarlo",
+    "Sweep": "varprop.montecarlo",
+    "sweep": "varprop.montecarlo:sweep",
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
     "verify": "varprop.comparison:verify",
@@ -103,6 +105,7 @@ __all__ = [
     "ResidualStack",
     "Sample",
     "Scale",
+    "Sweep",
     "TruncatedMoments",
     "TruncationReport",
     "Verdict",
@@ -131,6 +134,7 @@ __all__ = [
     "residual_stack",
     "simulate",
     "singular_values",
+    "sweep",
     "tied_second_moment",
     "truncated_normal",
     "truncated_std",
@@ -171,7 +175,7 @@ if TYPE_CHECKING:
     )
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime
-    from varprop.montecarlo import Sample, simulate, singular_values
+    from varprop.montecarlo import Sample, Sweep, simulate, singular_values, sweep
     from varprop.network import Graph, Network, Node
     from varprop.stats import Verdict
     from varprop.theory import (

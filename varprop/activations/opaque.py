@@ -20,6 +20,10 @@ class TorchFunction(sp.Function):
     function: Callable
     order: int
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as its function: a class made at run time cannot be found by name."""
+        return _applied, (self.function, self.order, self.args)
+
 
 def opaque(function: Callable) -> Any:
     """f(X) as an expression; derivatives by autograd."""
@@ -28,6 +32,10 @@ def opaque(function: Callable) -> Any:
 
 def is_opaque(expression: sp.Expr) -> bool:
     return expression.has(TorchFunction)
+
+
+def _applied(function: Callable, order: int, arguments: tuple) -> Any:
+    return _class(function, order)(*arguments)
 
 
 @cache

@@ -1,0 +1,145 @@
+"""Sample: what was measured at every node of many drawn networks."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from varprop.moments import NOTATION
+from varprop.montecarlo.record import Record, fluctuation
+from varprop.network import Network
+from varprop.results import Result
+
+FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
+
+
+class Averaged(NamedTuple):
+    """A row of a sample: `value` is the average over draws, with its standard error."""
+
+    node: str
+    quantity: str
+    point: int
+    other: int | None
+    value: float
+    standard_error: float
+    position: int | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(Result):
+    """Measurements of drawn networks: `values(node, quantity)` has one row per network.
+
+    `inputs` is None for a fresh unit input in each draw. `duality` (draws, points) is the defect
+    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine; None for the conditional.
+    """
+
+    network: Network
+    records: Mapping[str, Record]
+    inputs: np.ndarray | None
+    draws: int
+    seed: int
+    engine: str
+    device: str
+    dtype: str
+    duality: np.ndarray | None = None
+
+    @property
+    def points(self) -> int:
+        return self.records[self.network.input].mean.shape[1]
+
+    def values(self, node: str, quantity: str) -> np.ndarray:
+        """One row per network: (draws, points), or (draws, points, points) for pairs."""
+        name = self.network[node].name
+        record = self.records[name]
+        if quantity == "weight_grad_second_moment" and self._has_weights(name):
+            x = self.records[self.network[name].inputs[0]]
+            return _diagonal(record.grad_second) * _diagonal(x.second)
+        if quantity == "ntk" and quantity in self.quantities(name):
+            return self._ntk()
+        read: dict[str, Callable[[], np.ndarray]] = {
+            "mean": lambda: record.mean,
+            "second_moment": lambda: _diagonal(record.second),
+            "variance": lambda: _diagonal(record.second) - record.mean**2,
+            "kurtosis": lambda: record.kurtosis,
+            "cross_moment": lambda: record.second,
+            "correlation": lambda: _correlation(record.second),
+            "grad_second_moment": lambda: _diagonal(record.grad_second),
+            "grad_cross_moment": lambda: record.grad_second,
+        }
+        if quantity in FLUCTUATIONS:
+            raise ValueError(
+                f"{quantity} is a number of many networks, not one of each: "
+                f"read it from {quantity}(node) or frame()"
+            )
+        if quantity not in read:
+            raise KeyError(f"{node} has no {quantity!r}; a sample has {', '.join(NOTATION)}")
+        return read[quantity]()
+
+    def length_fluctuation(self, node: str) -> tuple[np.ndarray, np.ndarray]:
+        """Var(x.x/n) / (E x.x/n)^2 over the networks, (points,), and its standard error."""
+        return fluctuation(self.values(node, "second_moment"))
+
+    def grad_length_fluctuation(self, node: str) -> tuple[np.ndarray, np.ndarray]:
+        """Var(g.g/n) / (E g.g/n)^2 over the networks, (points,), and its standard error."""
+        return fluctuation(self.values(node, "grad_second_moment"))
+
+    def quantities(self, node: str) -> tuple[str, ...]:
+        pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
+        weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
+        kernel = node == self.network.output and not self.network.tied
+        inner = () if kernel else ("ntk",)
+        apart = (*pairs, *weights, *inner, *FLUCTUATIONS)
+        return tuple(q for q in NOTATION if q not in apart)
+
+    def _ntk(self) -> np.ndarray:
+        """u' Theta(x, x') u / n_L: sum over dense layers of (g.g') (x.x' + 1 with a bias) / n_L."""
+        sizes = self.network.sizes
+        total = np.zeros_like(self.records[self.network.output].second)
+        for name, layer, inputs in self.network:
+            if layer.parameter_count():
+                bias = layer.parameter_count() > sizes[name] * sizes[inputs[0]]
+                x, g = self.records[inputs[0]].second, self.records[name].grad_second
+                total = total + sizes[name] * g * (sizes[inputs[0]] * x + bias)
+        return total / sizes[self.network.output]
+
+    def _has_weights(self, node: str) -> bool:
+        """Whether the node has weights of its own, whose gradient is one product."""
+        return self.network[node].layer.parameter_count() > 0 and node not in self.network.tied
+
+    def rows(self) -> Iterator[Any]:
+        for name, _, _ in self.network:
+            for quantity in self.quantities(name):
+                values = self.values(name, quantity)
+                average = values.mean(0)
+                size = np.where(average == 0, 1.0, np.abs(average))
+                error = (values / size).std(0, ddof=1) * size / self.draws**0.5
+                for index in np.ndindex(average.shape):
+                    repeated = len(index) == 2 and index[0] >= index[1]
+                    if repeated and not (quantity == "ntk" and index[0] == index[1]):
+                        continue
+                    point, other = index[0], index[1] if len(index) > 1 else None
+                    numbers = float(average[index]), float(error[index])
+                    yield Averaged(name, quantity, point, other, *numbers)
+            for quantity, measured in (
+                ("length_fluctuation", self.length_fluctuation(name)),
+                ("grad_length_fluctuation", self.grad_length_fluctuation(name)),
+            ):
+                for point, (value, error) in enumerate(zip(*measured, strict=True)):
+                    yield Averaged(name, quantity, point, None, float(value), float(error))
+
+    def __str__(self) -> str:
+        return (
+            f"sample of {self.draws} networks ({self.network}), {self.points} input(s), "
+            f"{self.engine} engine, {self.dtype} on {self.device}, seed {self.seed}"
+        )
+
+
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _correlation(second: np.ndarray) -> np.ndarray:
+    root = np.sqrt(_diagonal(second))  # a product of squares may leave the range of floats
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return second / root[..., :, None] / root[..., None, :]

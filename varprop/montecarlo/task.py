@@ -1,0 +1,125 @@
+"""Task: everything that fixes the draws of an experiment, cut into units of work.
+
+A unit is a range of blocks that one engine call draws. The cut depends on the task alone, so a draw
+is computed with the same neighbours, to the same bits, whatever runs it and however many are asked
+for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from varprop.montecarlo import conditional, explicit
+from varprop.montecarlo.devices import DTYPES
+from varprop.montecarlo.record import Record, measure
+from varprop.network import Network
+
+Packed = dict[str, np.ndarray]  # by field of Record: (nodes that have it, draws, ...)
+
+LAYOUT = 1  # raised whenever the streams, the cut into units or the stored fields change
+FIRST_DRAWS, FIRST_BYTES = 64, 2 * 2**20  # the first unit: a short run wastes little
+MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
+BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
+DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """`run(blocks)` draws and measures blocks of `block` networks each; `draws` are numbered.
+
+    `inputs` (points, channels), or None for unit inputs; `dtype` is a name.
+    """
+
+    network: Network
+    inputs: np.ndarray | None
+    seed: int
+    engine: str
+    dtype: str
+    device: str
+    track_scale: bool
+    block: int
+
+    @property
+    def points(self) -> int:
+        return 1 if self.inputs is None else len(self.inputs)
+
+    def units(self, draws: int) -> list[range]:
+        """The units that hold the first `draws` draws; a longer run begins with the same units."""
+        blocks, start, units = -(-draws // self.block), 0, []
+        size, most = self.unit_sizes
+        while start < blocks:
+            units.append(range(start, start + size))
+            start, size = start + size, min(2 * size, most)
+        return units
+
+    @property
+    def unit_sizes(self) -> tuple[int, int]:
+        """Blocks of the first unit and of the largest ones; units double from one to the other."""
+        first = max(1, min(FIRST_DRAWS // self.block, FIRST_BYTES // self.block_bytes))
+        return first, max(first, MOST_BYTES // self.block_bytes)
+
+    @property
+    def block_bytes(self) -> int:
+        """What the weights and values of one block take, about."""
+        values = 8 * self.points * sum(self.network.sizes.values())
+        if self.engine == "conditional":  # values, tangents, their layers' outputs, gradients
+            return self.block * 6 * values
+        weights = torch.finfo(DTYPES[self.dtype]).bits // 8 * self.network.parameter_count
+        return self.block * (weights + 6 * values)
+
+    @property
+    def record_bytes(self) -> int:
+        """What the measurements of one draw take: a few numbers for each node and (pair of) points.
+
+        For one point, 56 bytes a node: 10^5 draws of 50 dense and 50 ReLU layers keep 566 MB.
+        """
+        zero = torch.zeros(1, self.points, 1)
+        one = measure(zero, zero, zero)
+        return len(self.network.nodes) * sum(v.nbytes for v in vars(one).values() if v is not None)
+
+    def run(self, blocks: range) -> Packed:
+        """The measurements of the draws in `blocks`.
+
+        Raises RuntimeError where the task was cut by a varprop with other blocks.
+        """
+        if self.block != BLOCKS[self.engine]:
+            raise RuntimeError(
+                f"this task has blocks of {self.block} draws, and the {self.engine} engine here "
+                f"draws {BLOCKS[self.engine]}; install one version of varprop on all workers"
+            )
+        place = torch.device(self.device)
+        if self.engine == "conditional":
+            how = (self.network, self.inputs, self.seed)
+            parts = [pack(conditional.run_block(*how, block, place)) for block in blocks]
+            return {name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}
+        records, defects = explicit.run_blocks(
+            self.network,
+            self.inputs,
+            self.seed,
+            blocks,
+            place,
+            DTYPES[self.dtype],
+            self.track_scale,
+        )
+        return pack(records) | {DUALITY: defects[None]}
+
+
+def pack(records: Mapping[str, Record]) -> Packed:
+    """One array for each field of the records, nodes first."""
+    packed = {}
+    for name in (f.name for f in fields(Record)):
+        values = [getattr(record, name) for record in records.values()]
+        if any(v is not None for v in values):  # a field is measured everywhere or nowhere
+            packed[name] = np.stack(values)
+    return packed
+
+
+def unpack(packed: Packed, names: list[str]) -> dict[str, Record]:
+    """Records by name of node; each field is a view of the packed array."""
+    known = [f.name for f in fields(Record)]
+    return {
+        node: Record(**{f: packed[f][i] if f in packed else None for f in known})  # type: ignore
+        for i, node in enumerate(names)
+    }
