@@ -19,7 +19,7 @@ from varprop.network import Network
 Packed = dict[str, np.ndarray]  # by field of Record: (nodes that have it, draws, ...)
 
 LAYOUT = 1  # raised whenever the streams, the cut into units or the stored fields change
-FIRST_DRAWS, FIRST_BYTES = 64, 2 * 2**20  # the first unit: a short run wastes little
+FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
 DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
