@@ -86,12 +86,12 @@ def _drawn(job: Job, blocks: range) -> int:
 def at_work(jobs: Sequence[Job], chunk: int | None, memory: int | None) -> int:
     """How many units may be under way: within `chunk` draws and `memory` bytes.
 
-    The measurements of the largest job must fit beside one unit; raises ValueError where a bound
-    that was given, or the memory that is free, is too small.
+    The measurements of the two largest jobs (one ends while the next begins) must fit beside one
+    unit; raises ValueError where a bound that was given, or the memory that is free, is too small.
     """
-    largest = [max(map(len, job.units)) for job in jobs]
+    largest = [job.task.unit_sizes[1] for job in jobs]
     unit = max(n * j.task.block_bytes for n, j in zip(largest, jobs, strict=True))
-    kept = max(job.draws * job.task.record_bytes for job in jobs)
+    kept = sum(sorted(job.draws * job.task.record_bytes for job in jobs)[-2:])
     free = memory_free() if memory is None else memory
     needed = kept if memory is None else kept + unit
     if free is not None and needed > free:

@@ -18,7 +18,8 @@ import sympy as sp
 
 from varprop.activations.opaque import TorchFunction, numbers
 
-PROBES = np.linspace(-8.3, 8.1, 83)  # where a function is asked for its values
+FAR = np.array([17.3, 51.9, 203.0, 1009.0])
+PROBES = np.concatenate([-FAR, np.linspace(-8.3, 8.1, 83), FAR])  # where functions are read
 
 
 def describe(value: Any) -> Any:

@@ -23,10 +23,10 @@ def bar(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(
-        *columns, TextColumn("{task.fields[rate]}"), console=Console(stderr=True), transient=True
-    ) as shown:
+    console = Console(stderr=True)
+    pace = TextColumn("{task.fields[rate]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace
+    with Progress(*columns, console=console, transient=console.is_terminal) as shown:
         task = shown.add_task(what, total=total, rate="")
         clock = Rate(total, unit)
 

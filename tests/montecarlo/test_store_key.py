@@ -1,0 +1,113 @@
+"""The key of an experiment: equal networks share it, others never do, in every process."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import sympy as sp
+import torch
+
+import varprop as vp
+from varprop.activations import ACTIVATIONS, X
+from varprop.initializers import EXAMPLES
+from varprop.montecarlo.describe import describe, digest
+
+
+def key(network):
+    return digest(describe(network))
+
+
+def examples():
+    """Networks of every table, made anew by each call."""
+    own = vp.custom_activation("own", X * sp.tanh(X) + sp.Max(X, 0))
+    networks = [vp.mlp(4, 1, activation=name) for name in ACTIVATIONS]
+    networks += [vp.mlp(4, 1, weights=law) for law in EXAMPLES]
+    networks += [vp.mlp(4, 1, bias=law) for law in EXAMPLES]
+    networks += [vp.mlp(4, 1, activation=vp.activation("leaky_relu"))]
+    networks += [vp.mlp(n, d, tied=t) for n in (4, 5) for d in (2, 3) for t in (False, True)]
+    networks += [vp.residual(4, 2, scale=s, closing=c) for s in (0.5, 2) for c in (False, True)]
+    networks += [vp.mlp(4, 1, activation=own), vp.mlp(4, 1, output=None), vp.mlp(4, 1, input=3)]
+    return networks
+
+
+def test_networks_share_a_key_where_they_are_equal_and_only_there():
+    networks = examples()
+    keys = [key(network) for network in networks]
+    for (a, i), (b, j) in itertools.combinations(zip(networks, keys, strict=True), 2):
+        assert (a == b) == (i == j), f"{a.nodes}\n{b.nodes}"
+    assert [key(network) for network in examples()] == keys
+    assert len(set(keys)) > 100
+
+
+def test_numbers_that_are_equal_have_one_description():
+    one = vp.mlp(4, 1, weights=vp.init.normal(std=1))
+    same = vp.mlp(np.int64(4), 1, weights=vp.init.normal(std=1.0))
+    assert key(one) == key(same)
+    assert key(one) != key(vp.mlp(4, 1, weights=vp.init.normal(std=1 + 2**-52)))
+    assert describe(True) is True and describe(np.bool_(False)) is False
+    assert digest(describe(1)) != digest(describe("1")) != digest(describe(True))
+    ones = np.ones(3)
+    assert describe(ones) == describe(ones.astype(">f8")) != describe(ones.astype("f4"))
+    assert describe(ones) != describe(ones[:, None]) != describe(2 * ones[:, None])
+
+
+CHILD = textwrap.dedent(
+    """
+    import torch, varprop as vp
+    from varprop.activations import ACTIVATIONS
+    from varprop.montecarlo.describe import describe, digest
+    for name in ACTIVATIONS:
+        print(digest(describe(vp.mlp(4, 1, activation=name))))
+    own = vp.custom_activation("own", torch_function=torch.nn.functional.mish)
+    print(digest(describe(vp.mlp(4, 1, activation=own))))
+    """
+)
+
+
+def test_keys_are_those_of_every_other_process(monkeypatch):
+    """Sets and dictionaries have another order there."""
+    monkeypatch.setenv("PYTHONHASHSEED", "4242")
+    found = subprocess.run(
+        [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True
+    ).stdout.split()
+    own = vp.custom_activation("own", torch_function=torch.nn.functional.mish)
+    assert found == [key(vp.mlp(4, 1, activation=a)) for a in (*ACTIVATIONS, own)]
+
+
+def bent(slope):
+    def function(z):
+        return slope * torch.tanh(z)
+
+    return function
+
+
+def other(z):
+    return torch.sin(z)
+
+
+def test_functions_are_told_apart():
+    functions = [bent(1.0), bent(1.5), other, torch.tanh, torch.sin, torch.nn.functional.mish]
+    functions += [functools.partial(torch.nn.functional.softplus, beta=b) for b in (1.0, 2.0)]
+    functions += [lambda z: torch.sin(z), lambda z: torch.sin(1.5 * z), torch.nn.Mish()]
+    keys = [key(vp.custom_activation("own", torch_function=f)) for f in functions]
+    assert len(set(keys)) == len(keys)
+    again = [key(vp.custom_activation("own", torch_function=f)) for f in functions[2:6]]
+    assert again == keys[2:6]
+    assert key(vp.custom_activation("own", torch_function=bent(1.5))) == keys[1]
+    text = str(describe(vp.custom_activation("own", torch_function=torch.tanh)))
+    assert str(id(torch.tanh)) not in text and "0x" not in text
+
+
+def test_what_has_no_description_is_named():
+    space = {"torch": torch}
+    exec("def nowhere(z):\n    return torch.sin(z)", space)
+    with pytest.raises(ValueError, match=r"nowhere cannot name an experiment.*define it in a file"):
+        describe(vp.custom_activation("own", torch_function=space["nowhere"]))
+    with pytest.raises(ValueError, match=r"of builtins\.object cannot name an experiment"):
+        describe(object())
