@@ -12,12 +12,16 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
+import sympy as sp
 import torch
 
 import varprop as vp
+from varprop.activations import ACTIVATIONS, X
+from varprop.initializers import EXAMPLES
 from varprop.montecarlo import conditional
+from varprop.montecarlo.describe import describe
 
-NET = vp.mlp(64, 9)
+NET, SMALL = vp.mlp(64, 9), vp.mlp(12, 2)
 HOW = {"draws": 1500, "engine": "conditional"}
 
 
@@ -45,28 +49,63 @@ def local_cluster(tmp_path):
         yield start
 
 
-def test_a_pool_of_processes_and_the_loss_of_one(tmp_path, seed):
-    alone = vp.simulate(NET, seed=seed, **HOW)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert_same_bits(alone, vp.simulate(NET, seed=seed, executor=pool, **HOW))
-        assert pool.submit(torch.get_num_threads).result() == 1
-        vp.simulate(NET, seed=seed, draws=200, engine="conditional", store=tmp_path, executor=pool)
-        pool.submit(os._exit, 9)
-        with pytest.raises(BrokenProcessPool) as caught:
-            vp.simulate(NET, seed=seed, executor=pool, store=tmp_path, **HOW)
+@pytest.fixture(scope="module")
+def find_pool():
+    """The pool of one process of this module, or a new one where it broke; sets have another order
+    in its process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONHASHSEED", "4242")
+        pools = []
+
+        def find():
+            if not pools or pools[-1]._broken:
+                pools.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+            return pools[-1]
+
+        yield find
+        for pool in pools:
+            pool.shutdown()
+
+
+def test_a_pool_of_processes_gives_the_same_bits(find_pool, seed):
+    alone = vp.simulate(SMALL, seed=seed, **HOW)
+    assert_same_bits(alone, vp.simulate(SMALL, seed=seed, executor=find_pool(), **HOW))
+    assert find_pool().submit(torch.get_num_threads).result() == 1
+    explicit = {"draws": 100, "seed": seed, "engine": "explicit", "executor": find_pool()}
+    found = vp.simulate(SMALL, **explicit)
+    assert_same_bits(found, vp.simulate(SMALL, **(explicit | {"executor": None})))
+
+
+def test_a_description_is_that_of_every_other_process(find_pool):
+    own = vp.custom_activation("own", torch_function=torch.nn.functional.mish)
+    both = vp.custom_activation("both", X * sp.tanh(X) + sp.Max(X, 0, X**3 - 1))
+    networks = [vp.mlp(4, 1, activation=a) for a in (*ACTIVATIONS, own, both)]
+    networks += [vp.mlp(4, 1, weights=law) for law in EXAMPLES]
+    there = list(find_pool().map(describe, networks, chunksize=50))
+    assert there == [describe(network) for network in networks]
+    assert find_pool().submit(hash, "a").result() != hash("a"), "the orders were to differ"
+
+
+def test_the_loss_of_a_process_is_explained_and_made_good(find_pool, tmp_path, seed):
+    how = {"seed": seed, "engine": "conditional", "store": tmp_path}
+    pool = find_pool()
+    vp.simulate(SMALL, draws=200, executor=pool, **how)
+    pool.submit(os._exit, 9)
+    with pytest.raises(BrokenProcessPool) as caught:
+        vp.simulate(SMALL, draws=1500, executor=pool, **how)
     place, lost, kept = caught.value.__notes__
     assert f"of the sample at seed {seed}" in place
     assert "a worker process ended before its unit did" in lost
     assert f"units are kept in {tmp_path}; the same call goes on from there" in kept
-    files = list(tmp_path.glob("*/*.npz"))
-    assert len(files) >= 2
-    assert_same_bits(alone, vp.simulate(NET, seed=seed, store=tmp_path, **HOW))
+    assert len(list(tmp_path.glob("*/*.npz"))) >= 2
+    resumed = vp.simulate(SMALL, draws=1500, **how)
+    assert_same_bits(resumed, vp.simulate(SMALL, draws=1500, seed=seed, engine="conditional"))
 
 
 def test_dask_in_threads(local_cluster, seed):
     client = local_cluster(processes=False, n_workers=1, threads_per_worker=2)
-    found = vp.simulate(NET, seed=seed, executor=client.get_executor(), **HOW)
-    assert_same_bits(found, vp.simulate(NET, seed=seed, **HOW))
+    found = vp.simulate(SMALL, seed=seed, executor=client.get_executor(), **HOW)
+    assert_same_bits(found, vp.simulate(SMALL, seed=seed, **HOW))
 
 
 def slowed(plain):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -55,29 +52,6 @@ def test_numbers_that_are_equal_have_one_description():
     ones = np.ones(3)
     assert describe(ones) == describe(ones.astype(">f8")) != describe(ones.astype("f4"))
     assert describe(ones) != describe(ones[:, None]) != describe(2 * ones[:, None])
-
-
-CHILD = textwrap.dedent(
-    """
-    import torch, varprop as vp
-    from varprop.activations import ACTIVATIONS
-    from varprop.montecarlo.describe import describe, digest
-    for name in ACTIVATIONS:
-        print(digest(describe(vp.mlp(4, 1, activation=name))))
-    own = vp.custom_activation("own", torch_function=torch.nn.functional.mish)
-    print(digest(describe(vp.mlp(4, 1, activation=own))))
-    """
-)
-
-
-def test_keys_are_those_of_every_other_process(monkeypatch):
-    """Sets and dictionaries have another order there."""
-    monkeypatch.setenv("PYTHONHASHSEED", "4242")
-    found = subprocess.run(
-        [sys.executable, "-c", CHILD], capture_output=True, text=True, check=True
-    ).stdout.split()
-    own = vp.custom_activation("own", torch_function=torch.nn.functional.mish)
-    assert found == [key(vp.mlp(4, 1, activation=a)) for a in (*ACTIVATIONS, own)]
 
 
 def bent(slope):
