@@ -102,6 +102,19 @@ def test_every_way_to_run_gives_the_same_bits(points, seed, rng, threads):
     assert len(swapped.order) == 4 and swapped.order[0] == 1, "the order was to be another one"
 
 
+def test_draws_stand_in_the_order_of_their_blocks(seed):
+    """Each block as its engine gives it alone, at its own place."""
+    sample = vp.simulate(NET, draws=DRAWS, seed=seed, engine="conditional")
+    with one_thread_each():
+        blocks = [
+            conditional.run_block(NET, None, seed, block, torch.device("cpu"))
+            for block in range(12)
+        ]
+    for node, record in sample.records.items():
+        alone = np.concatenate([block[node].grad_second for block in blocks])
+        assert np.array_equal(record.grad_second, alone[:DRAWS])
+
+
 def test_the_explicit_engine_draws_the_same_bits_for_any_number_of_draws_and_chunk(seed, threads):
     threads(1)
     network = vp.mlp(24, 4, activation="gelu", weights="xavier_uniform")

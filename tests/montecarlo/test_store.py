@@ -17,6 +17,7 @@ import torch
 
 import varprop as vp
 from varprop.montecarlo import conditional
+from varprop.montecarlo.runner import Here
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.store import STALE, Folder, replace_file
 
@@ -150,6 +151,23 @@ def test_a_failed_unit_loses_no_other(tmp_path, seed, monkeypatch):
         vp.simulate(NET, seed=seed, store=tmp_path, **HOW)
     assert f"kept in {tmp_path}" in caught.value.__notes__[-1]
     assert list(tmp_path.glob("*/000000-000001.npz"))
+
+
+def test_units_that_finished_while_another_failed_are_kept(tmp_path, seed, monkeypatch):
+    class AtOnce(Here):
+        _max_workers = 2  # all four units are done before the first is looked at
+
+    plain = conditional.run_block
+
+    def failing(network, inputs, seed, block, device):
+        if block == 1:
+            raise ZeroDivisionError("planted")
+        return plain(network, inputs, seed, block, device)
+
+    monkeypatch.setattr(conditional, "run_block", failing)
+    with pytest.raises(ZeroDivisionError) as caught:
+        vp.simulate(NET, seed=seed, store=tmp_path, executor=AtOnce(), **HOW)
+    assert caught.value.__notes__[-1].startswith("3 of 4 units are kept")
 
 
 def test_two_runs_at_once_do_not_harm_each_other(tmp_path, seed):
