@@ -13,30 +13,21 @@ import sympy as sp
 import torch
 
 import varprop as vp
+from tests.montecarlo.bits import arrays, assert_same_bits, make
 from varprop.activations import ACTIVATIONS
 from varprop.initializers import EXAMPLES
 from varprop.montecarlo import conditional
 from varprop.montecarlo.collect import at_work
 from varprop.montecarlo.progress import Rate, bar
 from varprop.montecarlo.runner import Job, check_pickle
-from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.threads import one_thread_each
 
 NET = vp.mlp(16, 3, activation="tanh", bias=vp.init.normal(std=0.1))
 DRAWS = 1500  # conditional units of 1, 2, 4 and 8 blocks of 128
 
 
-def task(network=NET, inputs=None, seed=0, engine="conditional"):
-    return make_task(network, inputs, seed, "cpu", "float32", engine, True)
-
-
-def arrays(sample):
-    return [v for record in sample.records.values() for v in vars(record).values() if v is not None]
-
-
-def assert_same_bits(a, b):
-    for left, right in zip(arrays(a), arrays(b), strict=True):
-        assert np.array_equal(left, right)
+def task(network=NET, **how):
+    return make(network, **how)
 
 
 @pytest.fixture
@@ -122,6 +113,8 @@ def test_the_explicit_engine_draws_the_same_bits_for_any_number_of_draws_and_chu
     long = vp.simulate(network, draws=203, **how)
     assert len(task(network, engine="explicit").units(203)) == 3
     assert_same_bits(long, vp.simulate(network, draws=203, chunk=5, **how))
+    threads(3)
+    assert_same_bits(long, vp.simulate(network, draws=203, **how))
     for draws in (3, 33, 97):
         short = vp.simulate(network, draws=draws, **how)
         for a, b in zip(arrays(long), arrays(short), strict=True):

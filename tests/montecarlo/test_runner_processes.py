@@ -10,25 +10,19 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-import numpy as np
 import pytest
 import sympy as sp
 import torch
 
 import varprop as vp
+from tests.montecarlo.bits import SMALL, assert_same_bits
 from varprop.activations import ACTIVATIONS, X
 from varprop.initializers import EXAMPLES
 from varprop.montecarlo import conditional
 from varprop.montecarlo.describe import describe
 
-NET, SMALL = vp.mlp(64, 9), vp.mlp(12, 2)
+NET = vp.mlp(64, 9)
 HOW = {"draws": 1500, "engine": "conditional"}
-
-
-def assert_same_bits(a, b):
-    for name, record in a.records.items():
-        for field, values in vars(record).items():
-            assert np.array_equal(values, getattr(b.records[name], field)), (name, field)
 
 
 @pytest.fixture

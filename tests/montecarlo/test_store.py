@@ -16,26 +16,18 @@ import pytest
 import torch
 
 import varprop as vp
+from tests.montecarlo.bits import SMALL, arrays, assert_same_bits, make
 from varprop.montecarlo import conditional
 from varprop.montecarlo.runner import Here
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.store import STALE, Folder, replace_file
 
-NET = vp.mlp(12, 2)
+NET = SMALL
 HOW = {"draws": 1500, "engine": "conditional"}  # units of 1, 2, 4 and 8 blocks
 
 
-def task(network=NET, inputs=None, seed=0, engine="conditional", dtype="float32"):
-    return make_task(network, inputs, seed, "cpu", dtype, engine, True)
-
-
-def arrays(sample):
-    return [v for record in sample.records.values() for v in vars(record).values() if v is not None]
-
-
-def assert_same_bits(a, b):
-    for left, right in zip(arrays(a), arrays(b), strict=True):
-        assert np.array_equal(left, right)
+def task(network=NET, **how):
+    return make(network, **how)
 
 
 @pytest.fixture
@@ -138,7 +130,8 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, see
     assert_same_bits(resumed, vp.simulate(NET, seed=seed, **HOW))
 
 
-def test_a_failed_unit_loses_no_other(tmp_path, seed, monkeypatch):
+@pytest.fixture
+def block_1_fails(monkeypatch):
     plain = conditional.run_block
 
     def failing(network, inputs, seed, block, device):
@@ -147,24 +140,19 @@ def test_a_failed_unit_loses_no_other(tmp_path, seed, monkeypatch):
         return plain(network, inputs, seed, block, device)
 
     monkeypatch.setattr(conditional, "run_block", failing)
+
+
+def test_a_failed_unit_loses_no_other(tmp_path, seed, block_1_fails):
     with pytest.raises(ZeroDivisionError) as caught:
         vp.simulate(NET, seed=seed, store=tmp_path, **HOW)
     assert f"kept in {tmp_path}" in caught.value.__notes__[-1]
     assert list(tmp_path.glob("*/000000-000001.npz"))
 
 
-def test_units_that_finished_while_another_failed_are_kept(tmp_path, seed, monkeypatch):
+def test_units_that_finished_while_another_failed_are_kept(tmp_path, seed, block_1_fails):
     class AtOnce(Here):
         _max_workers = 2  # all four units are done before the first is looked at
 
-    plain = conditional.run_block
-
-    def failing(network, inputs, seed, block, device):
-        if block == 1:
-            raise ZeroDivisionError("planted")
-        return plain(network, inputs, seed, block, device)
-
-    monkeypatch.setattr(conditional, "run_block", failing)
     with pytest.raises(ZeroDivisionError) as caught:
         vp.simulate(NET, seed=seed, store=tmp_path, executor=AtOnce(), **HOW)
     assert caught.value.__notes__[-1].startswith("3 of 4 units are kept")

@@ -5,6 +5,7 @@ is computed with the same neighbours, to the same bits, whatever runs it and how
 for.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -22,6 +23,7 @@ LAYOUT = 1  # raised whenever the streams, the cut into units or the stored fiel
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
+_forward_mode = threading.Lock()  # torch has one level of forward mode for all threads
 DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
 
 
@@ -94,16 +96,17 @@ class Task:
             how = (self.network, self.inputs, self.seed)
             parts = [pack(conditional.run_block(*how, block, place)) for block in blocks]
             return {name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}
-        records, defects = explicit.run_blocks(
-            self.network,
-            self.inputs,
-            self.seed,
-            blocks,
-            place,
-            DTYPES[self.dtype],
-            self.track_scale,
-        )
-        return pack(records) | {DUALITY: defects[None]}
+        with _forward_mode:
+            records, defects = explicit.run_blocks(
+                self.network,
+                self.inputs,
+                self.seed,
+                blocks,
+                place,
+                DTYPES[self.dtype],
+                self.track_scale,
+            )
+        return pack(records) | ({} if defects is None else {DUALITY: defects[None]})
 
 
 def pack(records: Mapping[str, Record]) -> Packed:
