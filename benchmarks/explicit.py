@@ -93,16 +93,20 @@ def loop(draws: int) -> None:
         for _ in range(draws):
             modules: list[torch.nn.Module] = []
             for _ in range(DEPTH):
-                linear = torch.nn.Linear(WIDTH, WIDTH, bias=False)
-                torch.nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
-                modules += [linear, torch.nn.ReLU()]
-            net = torch.nn.Sequential(*modules)
+                modules += [_dense(), torch.nn.ReLU()]
+            net = torch.nn.Sequential(*modules, _dense())
             values, gradients = [], []
             for module in net:
                 module.register_forward_hook(partial(_note_value, values))
                 module.register_full_backward_hook(partial(_note_gradient, gradients))
             x = torch.randn(1, WIDTH)
             net(x.div_(x.norm()).mul_(WIDTH**0.5).requires_grad_()).sum().backward()
+
+
+def _dense() -> torch.nn.Linear:
+    linear = torch.nn.Linear(WIDTH, WIDTH, bias=False)
+    torch.nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+    return linear
 
 
 def _note_value(values: list[float], module: Any, inputs: Any, output: torch.Tensor) -> None:

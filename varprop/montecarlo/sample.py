@@ -8,7 +8,7 @@ import numpy as np
 
 from varprop.moments import NOTATION
 from varprop.montecarlo.record import Record, fluctuation
-from varprop.network import Network
+from varprop.network import Network, unknown
 from varprop.results import Result
 
 FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
@@ -73,7 +73,7 @@ class Sample(Result):
                 f"read it from {quantity}(node) or frame()"
             )
         if quantity not in read:
-            raise KeyError(f"{node} has no {quantity!r}; a sample has {', '.join(NOTATION)}")
+            raise unknown(f"quantity of {node}", quantity, self.quantities(node))
         return read[quantity]()
 
     def length_fluctuation(self, node: str) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +85,7 @@ class Sample(Result):
         return fluctuation(self.values(node, "grad_second_moment"))
 
     def quantities(self, node: str) -> tuple[str, ...]:
+        node = self.network[node].name
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
         kernel = node == self.network.output and not self.network.tied

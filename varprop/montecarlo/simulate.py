@@ -37,8 +37,8 @@ def simulate(
 ) -> Sample:
     """Measure `draws` networks with fresh parameters at `inputs` (points, channels) or unit inputs.
 
-    `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense Gaussian
-    networks at O(n) a layer (and computes in float64); "auto" takes the latter where it is exact.
+    `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense networks
+    of Gaussian or Haar weights at O(n) a layer; "auto" takes the latter where it is exact.
     `dtype` is that of weights and values; averages are always in float64. `track_scale=False` lets
     values overflow and underflow as in a plain forward pass.
 
@@ -90,7 +90,7 @@ def make_task(
     place, kind = find_device(device), find_dtype(dtype)
     x = None if inputs is None else network.check_inputs(inputs)
     chosen = _engine(engine, network, kind, track_scale)
-    name = "float64" if chosen == "conditional" else str(kind).removeprefix("torch.")
+    name = str(kind).removeprefix("torch.")
     return Task(network, x, seed, chosen, name, str(place), track_scale, BLOCKS[chosen])
 
 

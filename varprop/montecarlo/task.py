@@ -5,7 +5,6 @@ is computed with the same neighbours, to the same bits, whatever runs it and how
 for.
 """
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -23,7 +22,6 @@ LAYOUT = 1  # raised whenever the streams, the cut into units or the stored fiel
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
-_forward_mode = threading.Lock()  # torch has one level of forward mode for all threads
 DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
 
 
@@ -65,11 +63,12 @@ class Task:
     @property
     def block_bytes(self) -> int:
         """What the weights and values of one block take, about."""
-        values = 8 * self.points * sum(self.network.sizes.values())
-        if self.engine == "conditional":  # values, tangents, their layers' outputs, gradients
-            return self.block * 6 * values
-        weights = torch.finfo(DTYPES[self.dtype]).bits // 8 * self.network.parameter_count
-        return self.block * (weights + 6 * values)
+        size = DTYPES[self.dtype].itemsize
+        if self.engine == "conditional":  # random numbers, values with tangents, frames
+            each = size if self.points == 1 else 8
+            return self.block * 4 * each * self.points * sum(self.network.sizes.values())
+        values = 6 * size * self.points * sum(self.network.sizes.values())
+        return min(self.block * (size * self.network.parameter_count + values), explicit.MEMORY)
 
     @property
     def record_bytes(self) -> int:
@@ -92,20 +91,14 @@ class Task:
                 f"draws {BLOCKS[self.engine]}; install one version of varprop on all workers"
             )
         place = torch.device(self.device)
+        kind = DTYPES[self.dtype]
         if self.engine == "conditional":
             how = (self.network, self.inputs, self.seed)
-            parts = [pack(conditional.run_block(*how, block, place)) for block in blocks]
+            parts = [pack(conditional.run_block(*how, b, place, dtype=kind)) for b in blocks]
             return {name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}
-        with _forward_mode:
-            records, defects = explicit.run_blocks(
-                self.network,
-                self.inputs,
-                self.seed,
-                blocks,
-                place,
-                DTYPES[self.dtype],
-                self.track_scale,
-            )
+        records, defects = explicit.run_blocks(
+            self.network, self.inputs, self.seed, blocks, place, kind, self.track_scale
+        )
         return pack(records) | ({} if defects is None else {DUALITY: defects[None]})
 
 

@@ -24,6 +24,5 @@ and weight gradients (d x') is that of real weights; u.(J t) = (J'u).t holds in 
 """
 
 from varprop.montecarlo.conditional.run import BLOCK, run_block, why_not
-from varprop.montecarlo.conditional.workspace import Workspace
 
-__all__ = ["BLOCK", "Workspace", "run_block", "why_not"]
+__all__ = ["BLOCK", "run_block", "why_not"]

@@ -56,7 +56,6 @@ def run_block(
     *,
     dtype: torch.dtype = torch.float64,
     backward: bool = True,
-    workspace: "Workspace | None" = None,
 ) -> dict[str, Record]:
     """The records of one block of draws, from the block's own random stream.
 
@@ -64,8 +63,8 @@ def run_block(
     inputs are computed in float64, so that nearly equal ones keep their difference. Vectors carry
     powers of two: no depth or gain leaves the range of floats, except in activations that are not
     homogeneous, which see their argument at its true size, and in the records, which are plain
-    float64. Without `backward` the gradients are nan. A `workspace` keeps memory from one block of
-    a thread to its next. Raises ValueError for a dtype other than float32 and float64.
+    float64. Without `backward` the gradients are nan. Memory is kept from one block of a thread to
+    its next. Raises ValueError for a dtype other than float32 and float64.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
@@ -82,9 +81,7 @@ def run_block(
         x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(BLOCK, -1, -1)
     points = x.shape[1]
     kind = dtype if points == 1 else torch.float64
-    workspace = Workspace() if workspace is None else workspace
-    workspace.reset()
-    random = _Random(generator, dtype, kind, device, workspace)
+    random = _Random(generator, dtype, kind, device, Workspace.of_thread())
     start = Rows.of(torch.cat([x, t.expand_as(x)], 1)).to(kind)
     sums, backs = _forward(network, start, points, random)
     gradients = None

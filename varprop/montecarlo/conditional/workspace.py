@@ -1,8 +1,11 @@
 """Memory that the blocks of one thread use again."""
 
 import math
+import threading
 
 import torch
+
+_held = threading.local()
 
 
 class Workspace:
@@ -16,9 +19,13 @@ class Workspace:
         self._kept: list[torch.Tensor] = []
         self._next = 0
 
-    def reset(self) -> None:
-        """Everything taken so far may be overwritten."""
-        self._next = 0
+    @staticmethod
+    def of_thread() -> "Workspace":
+        """That of the calling thread; everything taken from it so far may be overwritten."""
+        if not hasattr(_held, "workspace"):
+            _held.workspace = Workspace()
+        _held.workspace._next = 0
+        return _held.workspace
 
     def take(
         self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
