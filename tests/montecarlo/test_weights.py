@@ -77,12 +77,17 @@ def test_every_way_to_store_is_taken(cutting):
 
 
 def test_memory_stays_below_the_bound():
+    """In a thread of its own: what a thread held before, it may keep."""
     net = vp.mlp(64, 12)
+
+    def held(storage):
+        groups = storage.groups(range(40))
+        return max(Weights(storage, 0, g, torch.float32, CPU)._buffer.numel() for g in groups)
+
     for memory in (10**5, 10**6, 3 * 10**6, 10**8):
-        storage = plan(net, 1, 4, memory, True)
-        for group in storage.groups(range(40)):
-            held = Weights(storage, 0, group, torch.float32, CPU)._buffer.numel()
-            assert held <= max(memory, 3 * BLOCK * 4 * 64 * 64)  # at least one layer
+        with ThreadPoolExecutor(1) as fresh:
+            most = fresh.submit(held, plan(net, 1, 4, memory, True)).result()
+        assert 4 * 64 * 64 <= most <= max(memory, 4 * 64 * 64)  # at least one layer
 
 
 def test_the_parameters_are_those_of_their_streams(cutting, seed):

@@ -8,6 +8,8 @@ from itertools import product
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from varprop.moments import NOTATION
 from varprop.montecarlo.collect import samples
 from varprop.montecarlo.devices import find_devices
@@ -20,7 +22,6 @@ from varprop.network import Network
 from varprop.results import Result
 
 if TYPE_CHECKING:
-    import torch
     from matplotlib.axes import Axes
 
 Networks = Sequence[Network] | Mapping[str, Network] | Callable[..., Network]

@@ -88,6 +88,24 @@ class Storage:
                 yield Group(range(first, stop), range(draw, draw + self.draws))
 
 
+class Needs(NamedTuple):
+    """Bytes of one network: values with tangents, gradients and leaves; its largest tile; all."""
+
+    values: int
+    tile: int
+    total: int
+
+
+def needs(network: Network, points: int, size: int) -> Needs:
+    """For entries of `size` bytes."""
+    pieces = cut(network).values()
+    return Needs(
+        4 * size * points * sum(network.sizes.values()),
+        size * max((piece.largest for piece in pieces), default=0),
+        size * sum(piece.layer.parameter_count() for piece in pieces),
+    )
+
+
 def plan(network: Network, points: int, size: int, memory: int, keep: bool) -> Storage:
     """The storage for entries of `size` bytes that stays below `memory` bytes where it can.
 
@@ -96,9 +114,7 @@ def plan(network: Network, points: int, size: int, memory: int, keep: bool) -> S
     """
     nodes = cut(network)
     weights = {name: size * piece.layer.parameter_count() for name, piece in nodes.items()}
-    values = 4 * size * points * sum(network.sizes.values())  # with tangents, gradients, leaves
-    tile = size * max((piece.largest for piece in nodes.values()), default=0)
-    total = sum(weights.values())
+    values, tile, total = needs(network, points, size)
     stacked = sum(weights[name] for name, piece in nodes.items() if not piece.large)
     each = values + (total if keep else tile)
     if BLOCK * each <= memory:

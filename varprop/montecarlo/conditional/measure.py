@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,10 @@ class Sums:
 def records(
     sums: Mapping[str, Sums], gradients: Mapping[str, Rows] | None, points: int
 ) -> dict[str, Record]:
-    """The records of all nodes; `gradients` hold Gram matrices only, None makes nan."""
+    """The records of all nodes; `gradients` hold Gram matrices only.
+
+    Fields of tangents or gradients that were not computed are None.
+    """
     sizes = np.array([s.size for s in sums.values()], float)[:, None, None]
     scale = _scales([s.exponent for s in sums.values()])
     gram = _averages([s.gram for s in sums.values()], scale, sizes[..., None])
@@ -45,23 +49,20 @@ def records(
         _stacked([getattr(s, name) for s in sums.values()]) ** 2 for name in ("square", "fourth")
     )
     kurtosis = sizes * fourth / np.where(square > 0, square, 1.0) ** 2
-    if gradients is None:
-        grads = np.full_like(gram[..., :points, :points], np.nan)
-    else:
+    moving: tuple[Any, ...] = (None, None, None)
+    if gram.shape[-1] > points:
+        cross = _diagonal(gram[..., :points, points:])
+        moving = mean[..., points:], _diagonal(gram)[..., points:], cross
+    grads = None
+    if gradients is not None:
         some = [gradients[name] for name in sums]
         scale = _scales([g.exponent for g in some])
         grads = _averages([g.gram for g in some], scale, sizes[..., None])
-    second, cross = gram[..., :points, :points], gram[..., :points, points:]
-    fields = (
-        mean[..., :points],
-        second,
-        kurtosis,
-        mean[..., points:],
-        _diagonal(gram)[..., points:],
-        _diagonal(cross),
-        grads,
-    )
-    return {name: Record(*(f[i] for f in fields)) for i, name in enumerate(sums)}
+    fields = (mean[..., :points], gram[..., :points, :points], kurtosis, *moving, grads)
+    return {
+        name: Record(*(None if f is None else f[i] for f in fields))  # type: ignore
+        for i, name in enumerate(sums)
+    }
 
 
 def _averages(grams: list[torch.Tensor], scale: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -63,8 +63,8 @@ def run_block(
     inputs are computed in float64, so that nearly equal ones keep their difference. Vectors carry
     powers of two: no depth or gain leaves the range of floats, except in activations that are not
     homogeneous, which see their argument at its true size, and in the records, which are plain
-    float64. Without `backward` the gradients are nan. Memory is kept from one block of a thread to
-    its next. Raises ValueError for a dtype other than float32 and float64.
+    float64. Without `backward` there are neither tangents nor gradients, and the networks are other
+    ones: fewer numbers are drawn. Memory is kept from one block of a thread to its next. Raises ValueError for a dtype other than float32 and float64.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
@@ -82,7 +82,7 @@ def run_block(
     points = x.shape[1]
     kind = dtype if points == 1 else torch.float64
     random = _Random(generator, dtype, kind, device, Workspace.of_thread())
-    start = Rows.of(torch.cat([x, t.expand_as(x)], 1)).to(kind)
+    start = Rows.of(torch.cat([x, t.expand_as(x)], 1) if backward else x).to(kind)
     sums, backs = _forward(network, start, points, random)
     gradients = None
     if backward:
@@ -201,7 +201,8 @@ def _elementwise(layer: Elementwise, v: Rows, points: int, random: _Random) -> t
     x = random.empty(*v.x.shape)
     value, pulled = _applied(layer.activation, z)
     x[:, :points] = value
-    x[:, points:] = pulled(v.x[:, points:])
+    if v.x.shape[1] > points:
+        x[:, points:] = pulled(v.x[:, points:])
     return Rows.of(x, exponent), lambda g: Rows.of(pulled(g.x), g.exponent)
 
 
