@@ -72,6 +72,8 @@ def _check_inputs(theory: Prediction, sample: Sample) -> None:
 def _check_finite(sample: Sample) -> None:
     for name, record in sample.records.items():
         for field, values in vars(record).items():
+            if values is None:
+                continue
             bad = np.argwhere(~np.isfinite(values))
             if bad.size:
                 raise ValueError(

@@ -4,11 +4,13 @@ For exactly Gaussian pre-activations the channels are iid given the layer below,
 of one channel over n and n^2; elsewhere they are unknown (None).
 """
 
+from typing import Any
+
 import numpy as np
 
 from varprop.activations import Activation, X
 from varprop.layers import Dense, Elementwise
-from varprop.moments import EXACT, Moments, Tangents
+from varprop.moments import EXACT, Moments
 from varprop.network import Node
 
 Array = np.ndarray
@@ -28,7 +30,7 @@ class Cumulants:
         node: Node,
         law: Moments,
         before: tuple[Moments, ...],
-        moving: tuple[Tangents, ...],
+        moving: tuple[Any, ...],  # None where only values were measured
         size: int,
     ) -> None:
         self.layer, self.law, self.size = node.layer, law, size

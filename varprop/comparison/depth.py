@@ -50,7 +50,7 @@ def _claims(theory: Prediction, sample: Sample) -> Iterator[tuple[Judged, np.nda
     """An open row, its residuals over draws, and whether the prediction is exact."""
     for node, _, _ in theory.network:
         for quantity in QUANTITIES:
-            if quantity not in theory.quantities(node):
+            if quantity not in theory.quantities(node) or quantity not in sample.quantities(node):
                 continue
             value, values = theory.value(node, quantity), sample.values(node, quantity)
             regime = theory.regime(node, quantity)

@@ -35,7 +35,9 @@ def compare(
     exact, from the theory by more than `margin` where it is not. CONFIRMED: none does, and
     every interval lies inside the relative `margin` (false with probability at most `false_pass`).
     UNDECIDED otherwise. `scope="depth"` also asks that the predictions themselves lie within the
-    margin of the measured averages, which needs many more draws.
+    margin of the measured averages, which needs many more draws. A sample of values alone
+    (`backward=False`) is judged forward. Signals whose squares leave the range of floats cannot be
+    judged where they do: those rows are UNDECIDED.
 
     Raises ValueError for a sample of another network, of other inputs, or not finite.
     """

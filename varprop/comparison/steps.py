@@ -10,11 +10,13 @@ weights; `variance` and `third` are its conditional cumulants where they are kno
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from varprop.comparison.cumulants import Cumulants, Pair
 from varprop.comparison.rounding import tolerance
+from varprop.comparison.vanished import NOTE, Vanished
 from varprop.layers import Dense, Elementwise, Layer
 from varprop.moments import EXACT, Moments, Tangents
 from varprop.montecarlo import Sample
@@ -55,18 +57,24 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
     """Every step that the theory of `network` has a rule for, in the order of the nodes.
 
     Values feed dense layers, or leave the network: there the measured ones replace the expected.
-    So they do where there is no rule.
+    So they do where there is no rule. A sample of values alone has no steps of tangents.
     """
     feeds = {i for node in network for i in node.inputs if isinstance(node.layer, Dense)}
     measured_at = feeds | {network.input, network.output}
     laws: Known = {}
-    slopes: dict[str, Tangents] = {}
+    slopes: dict[str, Any] = {}  # None where only values were measured
     above: dict[str, frozenset[str]] = {network.input: frozenset()}
     loose: set[str] = set()  # values whose two parts are known at different moments of the draw
+    gone, still = Vanished(), Vanished()  # values, tangents
     for node in network:
         name, record = node.name, sample.records[node.name]
         measured = Moments.of_gram(record.mean, record.second, frozenset({name}))
-        moved = Tangents(record.tangent_mean, record.tangent_second, record.tangent_cross)
+        moved = None
+        if sample.backward:
+            moved = Tangents(record.tangent_mean, record.tangent_second, record.tangent_cross)
+        square = np.diagonal(record.second, axis1=-2, axis2=-1)
+        lost = halted = np.zeros(square.shape, bool)
+        ruled = rolled = False  # whether there is a rule for values, for tangents
         if node.inputs:
             before = tuple(laws[i] for i in node.inputs)
             moving = tuple(slopes[i] for i in node.inputs)
@@ -75,24 +83,33 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
                 above[name] |= {name}
             elif loose & set(node.inputs) or _mixed(node, laws, above):
                 loose.add(name)
+            lost = gone.below(node.inputs)
             try:
-                laws[name] = node.layer.moments(name, *before)
+                laws[name], ruled = node.layer.moments(name, *before), True
             except ValueError as refusal:
-                laws[name], slopes[name] = measured, moved
                 yield _refused(node, "second_moment", refusal)
-                continue
-            size, rounding = network.sizes[name], tolerance(sample.dtype)
-            place = _Place(node, record, laws[name], before, moving, size, rounding)
-            exact = name not in loose
-            yield from place.values(exact)
-            try:
-                slopes[name] = after(node.layer, before, moving)
-                yield from place.tangents(slopes[name], exact)
-            except ValueError as refusal:
-                slopes[name] = moved
-                yield _refused(node, "grad_second_moment", refusal)
-        if name in measured_at:
-            laws[name], slopes[name] = measured, moved
+            if ruled:
+                lost = gone.expect(name, lost, laws[name].diagonal, record.mean, square)
+                size, rounding = network.sizes[name], tolerance(sample.dtype)
+                place = _Place(node, record, laws[name], before, moving, size, rounding)
+                exact = name not in loose
+                yield from place.values(exact, lost)
+            if ruled and moved is not None:
+                halted = lost | still.below(node.inputs)
+                try:
+                    slopes[name] = slope = after(node.layer, before, moving)
+                    halted = still.expect(name, halted, slope.second, moved.mean, moved.second)
+                    yield from place.tangents(slope, exact, halted)
+                    rolled = True
+                except ValueError as refusal:
+                    yield _refused(node, "grad_second_moment", refusal)
+        if name in measured_at or not ruled:
+            laws[name] = measured
+            gone.measure(name, lost, record.mean, square)
+        if name in measured_at or not rolled:
+            slopes[name] = moved
+            if moved is not None:
+                still.measure(name, halted, moved.mean, moved.second)
 
 
 def after(layer: Layer, before: tuple[Moments, ...], moving: tuple[Tangents, ...]) -> Tangents:
@@ -137,7 +154,7 @@ class _Place:
         record: Record,
         law: Moments,
         before: tuple[Moments, ...],
-        moving: tuple[Tangents, ...],
+        moving: tuple[Any, ...],
         size: int,
         rounding: float,
     ) -> None:
@@ -147,27 +164,30 @@ class _Place:
         self.family = "dense" if isinstance(node.layer, Dense) else "activation"
         self.root = np.sqrt(law.diagonal)
 
-    def values(self, exact: bool) -> Iterator[Step]:
+    def values(self, exact: bool, lost: Array) -> Iterator[Step]:
         law, record, root = self.law, self.record, self.root
         square, found = law.diagonal, np.diagonal(record.second, axis1=-2, axis2=-1)
         for p in range(square.shape[-1]):
-            live, q = square[:, p] > 0, square[:, p]
+            live, q, gone = square[:, p] > 0, square[:, p], lost[:, p]
             sure = exact and law.second_regime == EXACT
             known = self.cumulants.second(p)
-            yield self._step("second_moment", p, None, sure, known, found[:, p], q, q, live)
+            yield self._step("second_moment", p, None, sure, known, found[:, p], q, q, live, gone)
             if self.family == "activation":
                 sure = exact and law.mean_regime == EXACT
                 known, found_mean, mean = self.cumulants.mean(p), record.mean[:, p], law.mean[:, p]
                 size = root[:, p]
-                yield self._step("mean", p, None, sure, known, found_mean, mean, size, live)
+                yield self._step("mean", p, None, sure, known, found_mean, mean, size, live, gone)
             for o in range(p + 1, square.shape[-1]):
                 sure = exact and law.cross_regime == EXACT
                 size, both = root[:, p] * root[:, o], live & (square[:, o] > 0)
                 found_pair, pair = record.second[:, p, o], law.second[:, p, o]
                 known = self.cumulants.cross(p, o)
-                yield self._step("cross_moment", p, o, sure, known, found_pair, pair, size, both)
+                either = gone | lost[:, o]
+                yield self._step(
+                    "cross_moment", p, o, sure, known, found_pair, pair, size, both, either
+                )
 
-    def tangents(self, slope: Tangents, exact: bool) -> Iterator[Step]:
+    def tangents(self, slope: Tangents, exact: bool, lost: Array) -> Iterator[Step]:
         law, layer = self.law, self.node.layer
         sure = exact and law.second_regime == EXACT and law.gaussian in (EXACT, None)
         for p in range(law.mean.shape[-1]):
@@ -178,7 +198,7 @@ class _Place:
                 live, found = live & ~at_kink, np.where(at_kink, second, found)
             known = self.cumulants.tangent(p)
             yield self._step(
-                "grad_second_moment", p, None, sure, known, found, second, second, live
+                "grad_second_moment", p, None, sure, known, found, second, second, live, lost[:, p]
             )
 
     def _step(
@@ -192,7 +212,9 @@ class _Place:
         expected: Array,
         unit: Array,
         live: Array,
+        lost: Array,
     ) -> Step:
+        live, found = live & ~lost, np.where(lost, expected, found)
         zero = ~(unit > 0)
         residual = (found - expected) / np.where(zero, 1.0, unit)
         variance, third = known
@@ -201,7 +223,9 @@ class _Place:
             variance, third = np.where(live, variance, 0.0), np.where(live, third, 0.0)
         else:
             variance, third = None, None
+        nothing = NOTE if lost.any() and not live.any() else ""
         wrong = np.abs(residual) > np.where(zero, 0.0, self.rounding)
+        impossible = exact and bool(np.any(wrong & ~live))
         return Step(
             self.node.name,
             quantity,
@@ -213,6 +237,7 @@ class _Place:
             variance,
             third,
             live,
-            exact and bool(np.any(wrong & ~live)),
+            impossible,
             self.law.sources,
+            "" if impossible else nothing,
         )

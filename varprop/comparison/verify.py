@@ -101,8 +101,8 @@ def _check_slopes(network: Network) -> None:
         if phi.jumps and float(phi.moment(lambda z, _, slope: slope**2, 1.0)) == 0:
             raise ValueError(
                 f"verify judges gradients, and autograd passes none through {phi} at {n.name}, "
-                "which is constant between its jumps; compare predict with simulate for the "
-                "forward steps alone"
+                "which is constant between its jumps; compare predict with "
+                "simulate(..., backward=False) for the forward steps alone"
             )
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -60,6 +61,9 @@ def samples(
     """The sample of each job when its last unit is in, all units on one crew."""
     for job in jobs:
         check_pickle(executor, job.task)
+    if memory is not None:
+        room = memory - _measurements(jobs)
+        jobs = [replace(job, task=job.task.within(room)) for job in jobs]
     most = at_work(jobs, chunk, memory)
     total, units = sum(j.draws for j in jobs), sum(len(j.units) for j in jobs)
     collectors = {i: Collector(job) for i, job in enumerate(jobs)}
@@ -89,9 +93,8 @@ def at_work(jobs: Sequence[Job], chunk: int | None, memory: int | None) -> int:
     The measurements of the two largest jobs (one ends while the next begins) must fit beside one
     unit; raises ValueError where a bound that was given, or the memory that is free, is too small.
     """
-    largest = [job.task.unit_sizes[1] for job in jobs]
-    unit = max(n * j.task.block_bytes for n, j in zip(largest, jobs, strict=True))
-    kept = sum(sorted(job.draws * job.task.record_bytes for job in jobs)[-2:])
+    unit = max(job.task.unit_bytes for job in jobs)
+    kept = _measurements(jobs)
     free = memory_free() if memory is None else memory
     needed = kept if memory is None else kept + unit
     if free is not None and needed > free:
@@ -103,9 +106,14 @@ def at_work(jobs: Sequence[Job], chunk: int | None, memory: int | None) -> int:
         )
     most = 10**6 if free is None else max(1, (free - kept) // unit)
     if chunk is not None:
-        draws = max(n * j.task.block for n, j in zip(largest, jobs, strict=True))
+        draws = max(job.task.unit_sizes[1] * job.task.block for job in jobs)
         most = min(most, max(1, chunk // draws))
     return most
+
+
+def _measurements(jobs: Sequence[Job]) -> int:
+    """Bytes of the measurements of the two largest jobs."""
+    return sum(sorted(job.draws * job.task.record_bytes for job in jobs)[-2:])
 
 
 def memory_free() -> int | None:

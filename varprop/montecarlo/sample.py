@@ -11,6 +11,7 @@ from varprop.montecarlo.record import Record, fluctuation
 from varprop.network import Network, unknown
 from varprop.results import Result
 
+BACKWARD = frozenset(q for q in NOTATION if "grad" in q) | {"ntk"}  # what needs gradients
 FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
 
 
@@ -48,9 +49,16 @@ class Sample(Result):
     def points(self) -> int:
         return self.records[self.network.input].mean.shape[1]
 
+    @property
+    def backward(self) -> bool:
+        """Whether gradients were measured, and not values alone."""
+        return self.records[self.network.input].grad_second is not None
+
     def values(self, node: str, quantity: str) -> np.ndarray:
         """One row per network: (draws, points), or (draws, points, points) for pairs."""
         name = self.network[node].name
+        if quantity in BACKWARD and not self.backward:
+            raise not_measured(quantity)
         record = self.records[name]
         if quantity == "weight_grad_second_moment" and self._has_weights(name):
             x = self.records[self.network[name].inputs[0]]
@@ -90,7 +98,8 @@ class Sample(Result):
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)
         kernel = node == self.network.output and not self.network.tied
         inner = () if kernel else ("ntk",)
-        apart = (*pairs, *weights, *inner, *FLUCTUATIONS)
+        back = () if self.backward else BACKWARD
+        apart = (*pairs, *weights, *inner, *back, *FLUCTUATIONS)
         return tuple(q for q in NOTATION if q not in apart)
 
     def _ntk(self) -> np.ndarray:
@@ -122,11 +131,11 @@ class Sample(Result):
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
                     yield Averaged(name, quantity, point, other, *numbers)
-            for quantity, measured in (
-                ("length_fluctuation", self.length_fluctuation(name)),
-                ("grad_length_fluctuation", self.grad_length_fluctuation(name)),
-            ):
-                for point, (value, error) in enumerate(zip(*measured, strict=True)):
+            measured = {"length_fluctuation": self.length_fluctuation}
+            if self.backward:
+                measured["grad_length_fluctuation"] = self.grad_length_fluctuation
+            for quantity, of in measured.items():
+                for point, (value, error) in enumerate(zip(*of(name), strict=True)):
                     yield Averaged(name, quantity, point, None, float(value), float(error))
 
     def __str__(self) -> str:
@@ -134,6 +143,14 @@ class Sample(Result):
             f"sample of {self.draws} networks ({self.network}), {self.points} input(s), "
             f"{self.engine} engine, {self.dtype} on {self.device}, seed {self.seed}"
         )
+
+
+def not_measured(quantity: str) -> ValueError:
+    """The error for a quantity that needs gradients, asked for where only values are measured."""
+    return ValueError(
+        f"{quantity} was not measured, as with backward=False only values are; "
+        "simulate with backward=True"
+    )
 
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:

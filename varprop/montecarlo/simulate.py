@@ -29,6 +29,7 @@ def simulate(
     dtype: "str | torch.dtype" = "float32",
     engine: str = "auto",
     track_scale: bool = True,
+    backward: bool = True,
     chunk: int | None = None,
     memory: int | None = None,
     executor: Executor | None = None,
@@ -40,22 +41,24 @@ def simulate(
     `engine`: "explicit" draws real weight tensors; "conditional" is exact in law for dense networks
     of Gaussian or Haar weights at O(n) a layer; "auto" takes the latter where it is exact.
     `dtype` is that of weights and values; averages are always in float64. `track_scale=False` lets
-    values overflow and underflow as in a plain forward pass.
+    values overflow and underflow as in a plain forward pass. `backward=False` measures values
+    alone: no gradients, and no tangents, by which `compare` judges them.
 
     Units of work go to the `executor`, any of concurrent.futures' form (a process pool, Dask's
     `client.get_executor()`); by default to one thread for each of torch's intra-op threads.
     Finished units are kept in the directory `store`: the same call, or one with more draws, goes on
     from there. `chunk` (draws) and `memory` (bytes, by default what is free) bound the units under
-    way. The result has the same bits for every executor, chunk, order of completion and restart; on
-    one kind of processor. `progress` shows a bar with the rate and the time left (default: on a
-    terminal).
+    way. The result has the same bits for every executor, chunk, order of completion and restart, on
+    one kind of processor; it changes by rounding where `memory` is less than one explicit unit
+    takes, whose weights are then drawn in smaller parts, and again for the way back. `progress`
+    shows a bar with the rate and the time left (default: on a terminal).
 
     Raises ValueError for symbolic networks, unfit inputs, an absent device, an engine that is not
     exact for the network, a corrupt or foreign file in the store, bounds that cannot be kept. An
     error in a unit of work carries a note that names the unit.
     """
     draws, chunk, memory = checked_amounts(draws, chunk, memory)
-    task = make_task(network, inputs, seed, device, dtype, engine, track_scale)
+    task = make_task(network, inputs, seed, device, dtype, engine, track_scale, backward)
     folder = None if store is None else Folder.of(store, task)
     jobs = [Job("the sample", task, draws, folder)]
     how = {"chunk": chunk, "memory": memory, "executor": executor, "progress": progress}
@@ -78,6 +81,7 @@ def make_task(
     dtype: "str | torch.dtype",
     engine: str,
     track_scale: bool,
+    backward: bool = True,
 ) -> Task:
     """The task of these arguments; raises ValueError for those that are unfit."""
     check_network(network)
@@ -86,12 +90,15 @@ def make_task(
             "simulate needs numbers, and this network has SymPy symbols; "
             "build it with numeric widths and variances, or use predict for formulas"
         )
+    if not isinstance(backward, bool):
+        raise ValueError(f"backward must be True or False, got {backward!r}")
     seed = whole("seed", seed, least=0)
     place, kind = find_device(device), find_dtype(dtype)
     x = None if inputs is None else network.check_inputs(inputs)
     chosen = _engine(engine, network, kind, track_scale)
     name = str(kind).removeprefix("torch.")
-    return Task(network, x, seed, chosen, name, str(place), track_scale, BLOCKS[chosen])
+    settings = track_scale, BLOCKS[chosen], backward
+    return Task(network, x, seed, chosen, name, str(place), *settings)
 
 
 def _engine(engine: str, network: Network, dtype: torch.dtype, track_scale: bool) -> str:

@@ -114,6 +114,7 @@ def experiment(task: Task) -> dict[str, Any]:
         "dtype": task.dtype,
         "device": torch.device(task.device).type,
         "track_scale": task.track_scale,
+        "backward": task.backward,
         "block": task.block,
         "unit_sizes": list(task.unit_sizes),
     }

@@ -14,7 +14,7 @@ from varprop.moments import NOTATION
 from varprop.montecarlo.collect import samples
 from varprop.montecarlo.devices import find_devices
 from varprop.montecarlo.runner import Job
-from varprop.montecarlo.sample import FLUCTUATIONS, Averaged
+from varprop.montecarlo.sample import BACKWARD, FLUCTUATIONS, Averaged, not_measured
 from varprop.montecarlo.simulate import checked_amounts, make_task
 from varprop.montecarlo.store import Folder
 from varprop.montecarlo.task import Task
@@ -95,6 +95,7 @@ def sweep(
     dtype: "str | torch.dtype" = "float32",
     engine: str = "auto",
     track_scale: bool = True,
+    backward: bool = True,
     chunk: int | None = None,
     memory: int | None = None,
     executor: Executor | None = None,
@@ -112,14 +113,15 @@ def sweep(
     wrong.
     """
     draws, chunk, memory = checked_amounts(draws, chunk, memory)
-    chosen = _quantities(quantities)
+    chosen = _quantities(quantities, backward)
     parameters, calls = _grid(networks, grid)
     tasks: list[Task] = []
     for point, make in calls:
         try:
             network = make()
             x = inputs(network) if callable(inputs) else inputs
-            tasks.append(make_task(network, x, seed, device, dtype, engine, track_scale))
+            how = (device, dtype, engine, track_scale, backward)
+            tasks.append(make_task(network, x, seed, *how))
         except (ValueError, TypeError) as error:
             raise ValueError(f"at the grid point {point.label}: {error}") from error
     points = tuple(point for point, _ in calls)
@@ -137,7 +139,7 @@ def sweep(
     return Sweep(parameters, points, averages, draws, jobs[0].task.seed)
 
 
-def _quantities(quantities: Sequence[str] | None) -> frozenset[str]:
+def _quantities(quantities: Sequence[str] | None, backward: bool) -> frozenset[str]:
     known = (*NOTATION, *(name for name in FLUCTUATIONS if name not in NOTATION))
     wanted = known if quantities is None else quantities
     unknown = [name for name in wanted if name not in known]
@@ -145,6 +147,8 @@ def _quantities(quantities: Sequence[str] | None) -> frozenset[str]:
         raise ValueError(
             f"quantities must be a list of names among {', '.join(known)}; got {quantities!r}"
         )
+    if quantities is not None and not backward and not BACKWARD.isdisjoint(quantities):
+        raise not_measured(next(name for name in quantities if name in BACKWARD))
     return frozenset(wanted)
 
 

@@ -6,7 +6,7 @@ for.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ import torch
 from varprop.montecarlo import conditional, explicit
 from varprop.montecarlo.devices import DTYPES
 from varprop.montecarlo.record import Record, measure
+from varprop.montecarlo.weights import Needs, needs
 from varprop.network import Network
 
 Packed = dict[str, np.ndarray]  # by field of Record: (nodes that have it, draws, ...)
 
-LAYOUT = 1  # raised whenever the streams, the cut into units or the stored fields change
+LAYOUT = 2  # raised whenever the streams, the cut into units or the stored fields change
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
@@ -29,7 +30,9 @@ DUALITY = "duality"  # the defects of the explicit engine, packed like a field o
 class Task:
     """`run(blocks)` draws and measures blocks of `block` networks each; `draws` are numbered.
 
-    `inputs` (points, channels), or None for unit inputs; `dtype` is a name.
+    `inputs` (points, channels), or None for unit inputs; `dtype` is a name. Without `backward` only
+    values are measured. `memory`: bytes that a unit of the explicit engine keeps to where it can;
+    it changes no draw.
     """
 
     network: Network
@@ -40,6 +43,8 @@ class Task:
     device: str
     track_scale: bool
     block: int
+    backward: bool = True
+    memory: int = explicit.MEMORY
 
     @property
     def points(self) -> int:
@@ -62,13 +67,39 @@ class Task:
 
     @property
     def block_bytes(self) -> int:
-        """What the weights and values of one block take, about."""
-        size = DTYPES[self.dtype].itemsize
-        if self.engine == "conditional":  # random numbers, values with tangents, frames
-            each = size if self.points == 1 else 8
-            return self.block * 4 * each * self.points * sum(self.network.sizes.values())
-        values = 6 * size * self.points * sum(self.network.sizes.values())
-        return min(self.block * (size * self.network.parameter_count + values), explicit.MEMORY)
+        """What the weights and values of one block take, about, in the memory of a default run."""
+        if self.engine == "conditional":  # random numbers and values, each with those of tangents
+            numbers = 4 if self.backward else 2
+            each = DTYPES[self.dtype].itemsize if self.points == 1 else 8
+            return self.block * numbers * each * self.points * sum(self.network.sizes.values())
+        one = self._needs
+        weights = one.total if self.backward else one.tile
+        return min(self.block * (one.values + weights), explicit.MEMORY)
+
+    @property
+    def unit_bytes(self) -> int:
+        """What the largest unit takes, about: its measurements, and blocks one after another."""
+        most = self.unit_sizes[1]
+        kept = most * self.block * self.record_bytes
+        if self.engine == "conditional":
+            return kept + self.block_bytes
+        return kept + max(self._least, min(most * self.block_bytes, self.memory))
+
+    def within(self, memory: int) -> "Task":
+        """The task with units of at most `memory` bytes, or the least that they can do with."""
+        if self.engine == "conditional" or self.unit_bytes <= memory:
+            return self
+        kept = self.unit_sizes[1] * self.block * self.record_bytes
+        return replace(self, memory=max(self._least, memory - kept))
+
+    @property
+    def _least(self) -> int:
+        """One network, whose weights are drawn tile by tile."""
+        return self._needs.values + self._needs.tile
+
+    @property
+    def _needs(self) -> Needs:
+        return needs(self.network, self.points, DTYPES[self.dtype].itemsize)
 
     @property
     def record_bytes(self) -> int:
@@ -77,7 +108,7 @@ class Task:
         For one point, 56 bytes a node: 10^5 draws of 50 dense and 50 ReLU layers keep 566 MB.
         """
         zero = torch.zeros(1, self.points, 1)
-        one = measure(zero, zero, zero)
+        one = measure(zero, zero, zero) if self.backward else measure(zero)
         return len(self.network.nodes) * sum(v.nbytes for v in vars(one).values() if v is not None)
 
     def run(self, blocks: range) -> Packed:
@@ -93,11 +124,21 @@ class Task:
         place = torch.device(self.device)
         kind = DTYPES[self.dtype]
         if self.engine == "conditional":
-            how = (self.network, self.inputs, self.seed)
-            parts = [pack(conditional.run_block(*how, b, place, dtype=kind)) for b in blocks]
+            at = (self.network, self.inputs, self.seed)
+            how = {"dtype": kind, "backward": self.backward}
+            parts = [pack(conditional.run_block(*at, b, place, **how)) for b in blocks]
             return {name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}
         records, defects = explicit.run_blocks(
-            self.network, self.inputs, self.seed, blocks, place, kind, self.track_scale
+            self.network,
+            self.inputs,
+            self.seed,
+            blocks,
+            place,
+            kind,
+            self.track_scale,
+            tangents=self.backward,
+            backward=self.backward,
+            memory=self.memory,
         )
         return pack(records) | ({} if defects is None else {DUALITY: defects[None]})
 

@@ -64,7 +64,8 @@ def run_block(
     powers of two: no depth or gain leaves the range of floats, except in activations that are not
     homogeneous, which see their argument at its true size, and in the records, which are plain
     float64. Without `backward` there are neither tangents nor gradients, and the networks are other
-    ones: fewer numbers are drawn. Memory is kept from one block of a thread to its next. Raises ValueError for a dtype other than float32 and float64.
+    ones: fewer numbers are drawn. Memory is kept from one block of a thread to its next. Raises
+    ValueError for a dtype other than float32 and float64.
     """
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(
