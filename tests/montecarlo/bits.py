@@ -3,6 +3,7 @@
 import numpy as np
 
 import varprop as vp
+from varprop.montecarlo import conditional
 from varprop.montecarlo.sample import Sample
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.task import Task
@@ -25,3 +26,5 @@ def make(
 
 
 SMALL = vp.mlp(12, 2)
+BLOCKS = 12
+DRAWS = BLOCKS * conditional.BLOCK - 36  # conditional units of 1, 2, 4 and 8 blocks

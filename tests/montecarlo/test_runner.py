@@ -13,17 +13,18 @@ import sympy as sp
 import torch
 
 import varprop as vp
-from tests.montecarlo.bits import arrays, assert_same_bits, make
+from tests.montecarlo.bits import BLOCKS, DRAWS, arrays, assert_same_bits, make
 from varprop.activations import ACTIVATIONS
 from varprop.initializers import EXAMPLES
-from varprop.montecarlo import conditional
+from varprop.montecarlo import conditional, explicit
 from varprop.montecarlo.collect import at_work
 from varprop.montecarlo.progress import Rate, bar
 from varprop.montecarlo.runner import Job, check_pickle
 from varprop.montecarlo.threads import one_thread_each
 
+CPU = torch.device("cpu")
 NET = vp.mlp(16, 3, activation="tanh", bias=vp.init.normal(std=0.1))
-DRAWS = 1500  # conditional units of 1, 2, 4 and 8 blocks of 128
+BLOCK = conditional.BLOCK
 
 
 def task(network=NET, **how):
@@ -98,8 +99,8 @@ def test_draws_stand_in_the_order_of_their_blocks(seed):
     sample = vp.simulate(NET, draws=DRAWS, seed=seed, engine="conditional")
     with one_thread_each():
         blocks = [
-            conditional.run_block(NET, None, seed, block, torch.device("cpu"))
-            for block in range(12)
+            conditional.run_block(NET, None, seed, block, CPU, dtype=torch.float32)
+            for block in range(BLOCKS)
         ]
     for node, record in sample.records.items():
         alone = np.concatenate([block[node].grad_second for block in blocks])
@@ -122,23 +123,50 @@ def test_the_explicit_engine_draws_the_same_bits_for_any_number_of_draws_and_chu
         assert np.array_equal(long.duality[:draws], short.duality)
 
 
+def test_threads_of_the_explicit_engine_overlap_and_give_the_same_bits(seed, threads, monkeypatch):
+    """Two units at once, with tangents and gradients; settings of the process are given back."""
+    network = vp.mlp(24, 4, activation="gelu")
+    how = {"draws": 203, "seed": seed, "engine": "explicit"}
+    threads(1)
+    alone = vp.simulate(network, **how)
+    plain, both, names = explicit._Run.forward, threading.Barrier(2), set()
+
+    def met(run, rows):
+        name = threading.current_thread().name
+        if name not in names:
+            names.add(name)
+            both.wait(60)
+        plain(run, rows)
+
+    monkeypatch.setattr(explicit._Run, "forward", met)
+    threads(2)
+    assert_same_bits(alone, together := vp.simulate(network, **how))
+    assert np.array_equal(alone.duality, together.duality)
+    assert len(names) == 2
+    with torch.autograd.forward_ad.dual_level():  # no level was left open
+        pass
+
+
 def test_units_cover_the_draws_once_and_double():
-    for draws in (2, 128, 129, 5000):
+    many = 50 * BLOCK
+    for draws in (2, BLOCK, BLOCK + 1, many):
         units = task().units(draws)
         assert [b for unit in units for b in unit] == list(range(units[-1].stop))
-        assert units[-1].start * 128 < draws <= units[-1].stop * 128
-    assert [len(u) for u in task().units(5000)] == [1, 2, 4, 8, 16, 21]
-    assert task().units(200) == task().units(5000)[:2]
+        assert units[-1].start * BLOCK < draws <= units[-1].stop * BLOCK
+    first, most = task().unit_sizes
+    assert first == 1 and 16 < most < 50
+    assert [len(u) for u in task().units(many)] == [1, 2, 4, 8, 16, most]
+    assert task().units(2 * BLOCK) == task().units(many)[:2]
     wide = vp.mlp(2048, 2)
-    assert {len(u) for u in task(wide).units(5000)} == {1}
+    assert {len(u) for u in task(wide).units(many)} == {1}
 
 
 def test_torch_threads_are_given_back(seed, threads, monkeypatch):
     seen, plain = set(), conditional.run_block
 
-    def watched(*args):
+    def watched(*args, **how):
         seen.add((torch.get_num_threads(), threading.current_thread().name.split("_")[0]))
-        return plain(*args)
+        return plain(*args, **how)
 
     monkeypatch.setattr(conditional, "run_block", watched)
     threads(3)
@@ -178,12 +206,13 @@ def test_overlapping_runs_give_torch_threads_back(threads):
 
 
 @pytest.mark.parametrize(
-    ("workers", "chunk", "most"), [(2, None, 4), (None, None, 64), (2, 128, 1), (2, 400, 3)]
+    ("workers", "chunk", "most"),
+    [(2, None, 4), (None, None, 64), (2, BLOCK, 1), (2, 3 * BLOCK + 1, 3)],
 )
 def test_few_units_are_under_way_at_once(workers, chunk, most, seed, monkeypatch):
     monkeypatch.setattr("varprop.montecarlo.task.MOST_BYTES", 1)
     executor = Watched(workers)
-    how = {"draws": 80 * 128, "engine": "conditional", "executor": executor, "chunk": chunk}
+    how = {"draws": 80 * BLOCK, "engine": "conditional", "executor": executor, "chunk": chunk}
     vp.simulate(vp.mlp(4, 1), seed=seed, **how)
     assert most / 2 < executor.most <= most
 
@@ -194,9 +223,9 @@ def test_units_take_devices_in_turn(seed, monkeypatch):
     monkeypatch.setattr(simulate, "find_devices", lambda device: ("cpu:0", "cpu"))
     seen, plain = [], conditional.run_block
 
-    def watched(*args):
+    def watched(*args, **how):
         seen.append((str(args[4]), threading.current_thread().name.rsplit("_", 1)[0]))
-        return plain(*args)
+        return plain(*args, **how)
 
     monkeypatch.setattr(conditional, "run_block", watched)
     two = vp.simulate(NET, draws=DRAWS, seed=seed, engine="conditional")
@@ -208,16 +237,17 @@ def test_units_take_devices_in_turn(seed, monkeypatch):
 def test_a_failure_names_the_unit_and_the_seed(seed, monkeypatch):
     plain = conditional.run_block
 
-    def failing(network, inputs, seed, block, device):
+    def failing(network, inputs, seed, block, device, **how):
         if block == 5:
             raise ZeroDivisionError("planted")
-        return plain(network, inputs, seed, block, device)
+        return plain(network, inputs, seed, block, device, **how)
 
     monkeypatch.setattr(conditional, "run_block", failing)
     with pytest.raises(ZeroDivisionError, match="planted") as caught:
         vp.simulate(NET, draws=DRAWS, seed=seed, engine="conditional")
     notes = " ".join(caught.value.__notes__)
-    assert f"while drawing networks 384 to 895 of the sample at seed {seed}" in notes
+    place = f"networks {3 * BLOCK} to {7 * BLOCK - 1} of the sample at seed {seed}"
+    assert f"while drawing {place}" in notes
     assert "nothing is kept: pass store=PATH" in notes
 
 
@@ -290,10 +320,12 @@ def test_what_a_draw_keeps_is_known_beforehand(points, seed, rng):
 
 def test_bounds_on_memory():
     job = Job("a", task(), 10**4)
-    records, unit = 10**4 * job.task.record_bytes, 21 * job.task.block_bytes
+    records, unit = 10**4 * job.task.record_bytes, job.task.unit_bytes
+    most = job.task.unit_sizes[1]
+    assert unit == job.task.block_bytes + most * BLOCK * job.task.record_bytes
     assert at_work([job], None, records + unit) == 1
     assert at_work([job], None, records + 3 * unit) == 3
-    assert at_work([job], 2 * 21 * 128, records + 3 * unit) == 2
+    assert at_work([job], 2 * most * BLOCK, records + 3 * unit) == 2
     assert at_work([job] * 5, None, 2 * records + unit) == 1  # one ends while the next begins
     with pytest.raises(ValueError, match=r"of 10000 draws take .* memory may be used; ask for few"):
         at_work([job], None, records + unit - 1)

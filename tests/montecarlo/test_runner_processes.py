@@ -15,14 +15,14 @@ import sympy as sp
 import torch
 
 import varprop as vp
-from tests.montecarlo.bits import SMALL, assert_same_bits
+from tests.montecarlo.bits import DRAWS, SMALL, assert_same_bits
 from varprop.activations import ACTIVATIONS, X
 from varprop.initializers import EXAMPLES
 from varprop.montecarlo import conditional
 from varprop.montecarlo.describe import describe
 
 NET = vp.mlp(64, 9)
-HOW = {"draws": 1500, "engine": "conditional"}
+HOW = {"draws": DRAWS, "engine": "conditional"}
 
 
 @pytest.fixture
@@ -83,17 +83,17 @@ def test_a_description_is_that_of_every_other_process(find_pool):
 def test_the_loss_of_a_process_is_explained_and_made_good(find_pool, tmp_path, seed):
     how = {"seed": seed, "engine": "conditional", "store": tmp_path}
     pool = find_pool()
-    vp.simulate(SMALL, draws=200, executor=pool, **how)
+    vp.simulate(SMALL, draws=2 * conditional.BLOCK, executor=pool, **how)
     pool.submit(os._exit, 9)
     with pytest.raises(BrokenProcessPool) as caught:
-        vp.simulate(SMALL, draws=1500, executor=pool, **how)
+        vp.simulate(SMALL, draws=DRAWS, executor=pool, **how)
     place, lost, kept = caught.value.__notes__
     assert f"of the sample at seed {seed}" in place
     assert "a worker process ended before its unit did" in lost
     assert f"units are kept in {tmp_path}; the same call goes on from there" in kept
     assert len(list(tmp_path.glob("*/*.npz"))) >= 2
-    resumed = vp.simulate(SMALL, draws=1500, **how)
-    assert_same_bits(resumed, vp.simulate(SMALL, draws=1500, seed=seed, engine="conditional"))
+    resumed = vp.simulate(SMALL, draws=DRAWS, **how)
+    assert_same_bits(resumed, vp.simulate(SMALL, draws=DRAWS, seed=seed, engine="conditional"))
 
 
 def test_dask_in_threads(local_cluster, seed):
@@ -103,9 +103,9 @@ def test_dask_in_threads(local_cluster, seed):
 
 
 def slowed(plain):
-    def run_block(*args):
+    def run_block(*args, **how):
         time.sleep(0.1)
-        return plain(*args)
+        return plain(*args, **how)
 
     return run_block
 
@@ -134,7 +134,7 @@ def test_dask_loses_a_worker_process_and_no_draw(local_cluster, tmp_path, seed):
     at_the_kill = []
     killer = threading.Thread(target=kill)
     killer.start()
-    how = {"draws": 8000, "engine": "conditional", "seed": seed}
+    how = {"draws": 100 * conditional.BLOCK, "engine": "conditional", "seed": seed}
     found = vp.simulate(NET, executor=client.get_executor(), store=tmp_path / "store", **how)
     killer.join()
     assert at_the_kill[0] + 10 < landed()

@@ -10,20 +10,21 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import varprop as vp
-from tests.montecarlo.bits import SMALL, arrays, assert_same_bits, make
+from tests.montecarlo.bits import BLOCKS, DRAWS, SMALL, arrays, assert_same_bits, make
 from varprop.montecarlo import conditional
 from varprop.montecarlo.runner import Here
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.store import STALE, Folder, replace_file
 
 NET = SMALL
-HOW = {"draws": 1500, "engine": "conditional"}  # units of 1, 2, 4 and 8 blocks
+HOW = {"draws": DRAWS, "engine": "conditional"}
 
 
 def task(network=NET, **how):
@@ -35,9 +36,9 @@ def drawn(monkeypatch):
     """The blocks that the conditional engine draws from now on."""
     blocks, plain = [], conditional.run_block
 
-    def counted(network, inputs, seed, block, device):
+    def counted(network, inputs, seed, block, device, **how):
         blocks.append(block)
-        return plain(network, inputs, seed, block, device)
+        return plain(network, inputs, seed, block, device, **how)
 
     monkeypatch.setattr(conditional, "run_block", counted)
     return blocks
@@ -45,13 +46,13 @@ def drawn(monkeypatch):
 
 def test_a_finished_run_is_read_and_a_longer_one_goes_on(tmp_path, seed, drawn):
     fresh = vp.simulate(NET, seed=seed, **HOW)
-    assert sorted(drawn) == list(range(15))
+    assert sorted(drawn) == list(range(BLOCKS + 3))
     drawn.clear()
     first = vp.simulate(NET, seed=seed, draws=300, engine="conditional", store=tmp_path)
     assert sorted(drawn) == [0, 1, 2]
     drawn.clear()
     longer = vp.simulate(NET, seed=seed, store=tmp_path, **HOW)
-    assert sorted(drawn) == list(range(3, 15))
+    assert sorted(drawn) == list(range(3, BLOCKS + 3))
     drawn.clear()
     again = vp.simulate(NET, seed=seed, store=str(tmp_path), **HOW)
     assert not drawn
@@ -75,9 +76,9 @@ CHILD = textwrap.dedent(
     from varprop.montecarlo import conditional
 
     plain = conditional.run_block
-    def slow(*args):
+    def slow(*args, **how):
         time.sleep(0.05)
-        return plain(*args)
+        return plain(*args, **how)
     conditional.run_block = slow
     vp.simulate(vp.mlp(12, 2), draws=8000, seed=int(sys.argv[2]), engine="conditional",
                 store=sys.argv[1])
@@ -109,10 +110,10 @@ def test_kill_nine_and_resume(tmp_path, seed, drawn, monkeypatch):
 def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, seed, monkeypatch):
     plain = conditional.run_block
 
-    def interrupted(network, inputs, seed, block, device):
+    def interrupted(network, inputs, seed, block, device, **how):
         if block == 9:
             signal.raise_signal(signal.SIGINT)
-        return plain(network, inputs, seed, block, device)
+        return plain(network, inputs, seed, block, device, **how)
 
     monkeypatch.setattr(conditional, "run_block", interrupted)
     threads = torch.get_num_threads()
@@ -134,10 +135,10 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, see
 def block_1_fails(monkeypatch):
     plain = conditional.run_block
 
-    def failing(network, inputs, seed, block, device):
+    def failing(network, inputs, seed, block, device, **how):
         if block == 1:
             raise ZeroDivisionError("planted")
-        return plain(network, inputs, seed, block, device)
+        return plain(network, inputs, seed, block, device, **how)
 
     monkeypatch.setattr(conditional, "run_block", failing)
 
@@ -241,7 +242,7 @@ def test_the_folder_says_what_it_holds(tmp_path, seed):
     assert about["network"]["nodes"][2][0] == "relu_1"
     assert about["inputs"]["shape"] == [1, 12] and about["torch"] in torch.__version__
     with np.load(next(tmp_path.glob("*/*-000001.npz")), allow_pickle=False) as plain:
-        assert plain["mean"].shape == (len(NET.nodes), 128, 1)
+        assert plain["mean"].shape == (len(NET.nodes), conditional.BLOCK, 1)
 
 
 def test_whatever_changes_the_draws_changes_the_place(tmp_path):
@@ -256,6 +257,7 @@ def test_whatever_changes_the_draws_changes_the_place(tmp_path):
         task(engine="explicit", dtype="float64"),
         make_task(NET, None, 0, "cpu", "float32", "explicit", False),
         task(vp.mlp(12, 3)),
+        replace(task(), backward=False),
     ]
     assert len({Folder.of(tmp_path, t).path for t in tasks}) == len(tasks)
     assert Folder.of(tmp_path, task()) == Folder.of(tmp_path, task(vp.mlp(12, 2)))

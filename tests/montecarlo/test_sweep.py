@@ -88,9 +88,9 @@ def test_a_sweep_goes_on_from_its_store_and_from_that_of_simulate(tmp_path, seed
     vp.sweep(vp.mlp, {"width": [6], "depth": [1]}, **how)
     drawn, plain = [], conditional.run_block
 
-    def counted(network, *args):
+    def counted(network, *args, **how):
         drawn.append((network.sizes["input"], len(network.nodes)))
-        return plain(network, *args)
+        return plain(network, *args, **how)
 
     monkeypatch.setattr(conditional, "run_block", counted)
     found = vp.sweep(vp.mlp, GRID, **how)
@@ -133,7 +133,7 @@ def small(value):
         ({"good": vp.mlp(4, 1), "bad": 3}, None, {}, "at the grid point bad: a varprop Network"),
         ([vp.mlp(4, 1), vp.mlp(5, 1)], None, {"inputs": np.ones((1, 4))}, "grid point 1: inputs"),
         (
-            [vp.mlp(4, 1, weights="orthogonal")],
+            [vp.mlp(4, 1, weights="kaiming_uniform")],
             None,
             {"engine": "conditional"},
             "point 0: the cond",
@@ -148,13 +148,20 @@ def small(value):
         ([vp.mlp(4, 1)], None, {"quantities": ["length"]}, "quantities must be a list of names"),
         ([vp.mlp(4, 1)], None, {"quantities": "mean"}, "quantities must be a list of names"),
         ([vp.mlp(4, 1)], None, {"quantities": []}, "quantities must be a list of names"),
+        (
+            [vp.mlp(4, 1)],
+            None,
+            {"quantities": ["mean", "ntk"], "backward": False},
+            "ntk was not measured.*simulate with backward=True",
+        ),
+        ([vp.mlp(4, 1)], None, {"backward": 0}, "point 0: backward must be True or False, got 0"),
         ([vp.mlp(4, 1)], None, {"draws": 1}, "draws must be a whole number of at least 2"),
     ],
 )
 def test_a_wrong_grid_point_is_named_before_anything_is_drawn(
     networks, grid, change, words, monkeypatch, tmp_path
 ):
-    def drawn(*args):
+    def drawn(*args, **how):
         raise AssertionError("drawn before all was checked")
 
     monkeypatch.setattr(conditional, "run_block", drawn)
