@@ -22,6 +22,7 @@ Packed = dict[str, np.ndarray]  # by field of Record: (nodes that have it, draws
 LAYOUT = 2  # raised whenever the streams, the cut into units or the stored fields change
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
+MEASURING = 6 * 8  # bytes an entry: the float64 tensors of `measure`
 BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
 DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
 
@@ -80,17 +81,24 @@ class Task:
     def unit_bytes(self) -> int:
         """What the largest unit takes, about: its measurements, and blocks one after another."""
         most = self.unit_sizes[1]
-        kept = most * self.block * self.record_bytes
         if self.engine == "conditional":
-            return kept + self.block_bytes
-        return kept + max(self._least, min(most * self.block_bytes, self.memory))
+            return self._beside + self.block_bytes
+        return self._beside + max(self._least, min(most * self.block_bytes, self.memory))
 
     def within(self, memory: int) -> "Task":
         """The task with units of at most `memory` bytes, or the least that they can do with."""
         if self.engine == "conditional" or self.unit_bytes <= memory:
             return self
+        return replace(self, memory=max(self._least, memory - self._beside))
+
+    @property
+    def _beside(self) -> int:
+        """The measurements of the largest unit, and the tensors by which they are made."""
         kept = self.unit_sizes[1] * self.block * self.record_bytes
-        return replace(self, memory=max(self._least, memory - kept))
+        if self.engine == "conditional":
+            return kept
+        widest = 2 * self.points * max(self.network.sizes.values())
+        return kept + MEASURING * max(explicit.TOGETHER, widest)
 
     @property
     def _least(self) -> int:
