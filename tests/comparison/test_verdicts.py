@@ -190,3 +190,25 @@ def test_compare_is_a_function_after_its_package_was_imported(seed):
     vp.verify(network, draws=20, seed=seed)
     sample = vp.simulate(network, draws=20, seed=seed)
     assert vp.compare(vp.predict(network), sample).draws == 20
+
+
+def there_and_back(growth):
+    """Forty layers down to 1e-400 and forty up again."""
+    graph = Graph(16)
+    x = graph.input
+    for level in range(80):
+        x = graph.add(Dense(16, 16, normal(variance=(1e-10 if level < 40 else growth) / 16)), x)
+    return graph.network()
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value):RuntimeWarning")
+def test_a_signal_that_vanishes_and_comes_back_is_judged_where_floats_hold_it(seed):
+    network = there_and_back(1e10)
+    sample = vp.simulate(network, draws=300, seed=seed, backward=False)
+    report = vp.compare(vp.predict(network), sample)
+    rows = [row for row in report.rows() if "where floats end" in row.note]
+    assert report.verdict is UNDECIDED and 10 < len(rows) < 40
+    assert {row.verdict for row in rows} == {UNDECIDED}
+    assert any(row.node == "dense_80" and not row.note for row in report.rows())
+    wrong = vp.compare(vp.predict(there_and_back(2e10)), sample)
+    assert wrong.verdict is REFUTED
