@@ -262,16 +262,29 @@ class Activation:
         if formula is None:
             return self._gap(q1, q2, missing)
         formula = self.stable.get("derivative_kernel", formula)
-        finest = None if self.homogeneous else self._finest
-        added, lost = gaps.beyond_ray(formula, q1, q2, missing, finest, self._jump)
-        total, sound = np.asarray(added), ~lost
         if self.homogeneous:
-            total = np.asarray(total + ray_gap(q1, q2) * self.second_moment(1.0))
+            added, lost = gaps.beyond_ray(formula, q1, q2, missing, None)
+            total = np.asarray(added + ray_gap(q1, q2) * self.second_moment(1.0))
         else:
-            total[sound] += self._ray(q1[sound], q2[sound], total[sound])
-        if not sound.all():
+            total, known = quadrature.wide_gap(
+                self._integrand("gap", self.expression), q1, q2, missing
+            )
+            lost = ~known
+            if lost.any():
+                total[lost], lost[lost] = self._closed_gap(
+                    formula, q1[lost], q2[lost], missing[lost]
+                )
+        if lost.any():
             total[lost] = self._gap(q1[lost], q2[lost], missing[lost])
         return total[()]
+
+    def _closed_gap(
+        self, slopes: sp.Expr, q1: np.ndarray, q2: np.ndarray, missing: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The gap from the closed form of E phi' phi', and where its digits are lost."""
+        total, lost = gaps.beyond_ray(slopes, q1, q2, missing, self._finest, self._jump)
+        total[~lost] += self._ray(q1[~lost], q2[~lost], total[~lost])
+        return total, lost
 
     def _ray(self, q1: np.ndarray, q2: np.ndarray, beside: np.ndarray) -> np.ndarray:
         """The gap at c = 1, E(phi(sqrt(q1) Z) - phi(sqrt(q2) Z))^2 / 2, where it shows `beside`."""

@@ -5,20 +5,24 @@ product(f, q1, q2, d)    E f(z) f(z'),  z and z' of correlation 1 - d
 gap(phi, q1, q2, d)      E (phi(z) - phi(z'))^2 / 2, relatively accurate down to d = 0
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
 
 from varprop import gaussian
+from varprop.activations import asymptotes
 from varprop.activations.pairs import ray_gap
 from varprop.activations.symbols import X
 from varprop.gaussian import Estimate
 
 TRUSTED = 1e-7  # of E |f|: a larger error is refused
+ENOUGH = 1e-11  # of the value: the error with which asymptotes are accepted
 GOOD = 2e-11  # of E |f|: a gap known worse than this is tried by Price's theorem too
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
 LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
+WIDE = 16.0  # variances of smooth functions from which trapezoidal rules have too many nodes
 SHOWS = 1e-18  # of a gap: the least gap at c = 1 that is added to it
 EPS = 4e-16
 UNDERFLOW = 1e-300  # below, floats have too few digits to hold any relative error
@@ -64,6 +68,9 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
     """
 
     def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        return _by_lines_or(asymptotes.gap, by_nodes, phi, q1, q2, d)
+
+    def by_nodes(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
         wide = np.maximum(q1, q2)
         smooth = (d * (wide + bool(phi.kinks)) < LINEAR) & _continuous(phi)
         near, parts = smooth & (d < CLOSE), np.zeros((3, d.size))
@@ -76,6 +83,23 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
 
     found = gaussian.remembered(("gap", *phi.key), rule, q1, q2, d)
     return trusted(found, phi, q1=q1, q2=q2, d=d)
+
+
+def wide_gap(
+    phi: Integrand, q1: np.ndarray, q2: np.ndarray, d: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same gap at large variances from the asymptotes of phi, and where it is known so."""
+
+    def unknown(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        return Estimate(0 * d, np.inf + 0 * d, 0 * d)
+
+    def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        return _by_lines_or(asymptotes.gap, unknown, phi, q1, q2, d, WIDE)
+
+    if not np.any(np.maximum(q1, q2) > WIDE):
+        return np.zeros(d.shape), np.zeros(d.shape, bool)
+    found = gaussian.remembered(("wide gap", *phi.key), rule, q1, q2, d)
+    return found.value, np.isfinite(found.error)
 
 
 def ray(
@@ -109,9 +133,38 @@ def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
 
 def _product(f: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
     def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
+        return _by_lines_or(asymptotes.product, by_nodes, f, q1, q2, d)
+
+    def by_nodes(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
         return gaussian.pair_expectation(lambda x, y: f(x) * f(y), q1, q2, d, f.kinks)
 
     return gaussian.remembered(("product", *f.key), rule, q1, q2, d)
+
+
+def _by_lines_or(
+    expand: Callable[..., Estimate],
+    rule: Callable[..., Estimate],
+    f: Integrand,
+    q1: np.ndarray,
+    q2: np.ndarray,
+    d: np.ndarray,
+    least: float | None = None,
+) -> Estimate:
+    """By the asymptotes of f where that is known well enough, else by the rule.
+
+    At small variances of smooth f the rule is faster: they are tried from `least` up.
+    """
+    least = (0.0 if f.kinks else WIDE) if least is None else least
+    parts = np.full((3, d.size), np.inf)
+    rows = np.flatnonzero(np.maximum(q1, q2) > least)
+    if rows.size:
+        found = expand(f, q1[rows], q2[rows], d[rows])
+        good = found.error <= ENOUGH * found.size
+        parts[:, rows[good]] = np.stack(found)[:, good]
+    rest = ~np.isfinite(parts[1])
+    if rest.any():
+        parts[:, rest] = rule(q1[rest], q2[rest], d[rest])
+    return Estimate(*parts)
 
 
 def _plain_gap(phi: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:
