@@ -269,7 +269,7 @@ class Activation:
             total, known = quadrature.wide_gap(
                 self._integrand("gap", self.expression), q1, q2, missing
             )
-            lost = ~known
+            lost = np.asarray(~known)
             if lost.any():
                 total[lost], lost[lost] = self._closed_gap(
                     formula, q1[lost], q2[lost], missing[lost]

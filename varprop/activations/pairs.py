@@ -14,9 +14,10 @@ ROUNDING = 1e-9  # of q1 + q2: what a gap may lie outside its range
 def variance_of(q: Number) -> np.ndarray:
     """Variances as floats; raises ValueError for one that is negative or no finite number."""
     value = _floats(q)
-    if not ((value >= 0) & (value < np.inf)).all():
+    good = (value >= 0) & (value < np.inf)
+    if not good.all():
         raise ValueError(
-            f"a variance q must be a finite number, at least 0; got {q!r}; give floats, or a SymPy "
+            f"a variance q must be a finite number, at least 0; got {_first(~good, q)}; give floats, or a SymPy "
             "expression for a formula"
         )
     return value
@@ -26,6 +27,13 @@ def _floats(number: Any) -> np.ndarray:
     """Numbers as floats; nan for what is no real number."""
     array = np.asarray(number)
     return np.asarray(array, float)[()] if array.dtype.kind in "fiuO" else np.array(np.nan)
+
+
+def _first(bad: np.ndarray, number: Any) -> str:
+    """How the first bad entry of an array reads; anything else as it is."""
+    if not np.ndim(number) or not np.ndim(bad):
+        return repr(number)
+    return repr(np.broadcast_to(np.asarray(number), bad.shape)[bad].tolist()[0])
 
 
 def ray_gap(q1: np.ndarray, q2: np.ndarray) -> np.ndarray:
@@ -43,11 +51,13 @@ def deficit(q1: np.ndarray, q2: np.ndarray, gap: Number) -> np.ndarray:
     missing = value - least
     slack = ROUNDING * (q1 + q2) + np.finfo(float).tiny
     most = 2 * np.sqrt(q1) * np.sqrt(q2)
-    if not ((missing >= -slack) & (missing <= most + slack)).all():
+    good = (missing >= -slack) & (missing <= most + slack)
+    if not good.all():
+        at = [_first(~good, number) for number in (gap, q1, q2)]
         raise ValueError(
             "a gap E(z - z')^2 / 2 lies between (sqrt(q1) - sqrt(q2))^2 / 2, at c = 1, and "
-            f"(sqrt(q1) + sqrt(q2))^2 / 2, at c = -1; got gap = {gap!r} for q1 = {q1!r}, "
-            f"q2 = {q2!r}; give (q1 + q2) / 2 - E z z'"
+            f"(sqrt(q1) + sqrt(q2))^2 / 2, at c = -1; got gap = {at[0]} for q1 = {at[1]}, "
+            f"q2 = {at[2]}; give (q1 + q2) / 2 - E z z'"
         )
     return np.minimum(np.maximum(missing / np.where(scale > 0, scale, 1.0), 0.0), 2.0)
 
@@ -58,9 +68,10 @@ def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     if c is None:
         return at_deficit(q1, q2, deficit(q1, q2, gap))
     cosine = _floats(c)
-    if not np.all(np.abs(cosine) <= 1):
+    good = np.abs(cosine) <= 1
+    if not np.all(good):
         raise ValueError(
-            f"a correlation c must be a number in [-1, 1]; got {c!r}; divide the covariance by "
+            f"a correlation c must be a number in [-1, 1]; got {_first(~good, c)}; divide the covariance by "
             "sqrt(q1 q2), or give the gap"
         )
     return at_deficit(q1, q2, 1.0 - cosine)

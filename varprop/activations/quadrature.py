@@ -25,6 +25,9 @@ LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearl
 WIDE = 16.0  # variances of smooth functions from which trapezoidal rules have too many nodes
 SHOWS = 1e-18  # of a gap: the least gap at c = 1 that is added to it
 EPS = 4e-16
+HARDLY = 10.0  # standard deviations up to which a function may vanish
+FAINT = 1e-23  # the probability of more: the error taken then, of the largest |f| up to BEYOND
+BEYOND = 38.0  # standard deviations that panels reach
 UNDERFLOW = 1e-300  # below, floats have too few digits to hold any relative error
 
 
@@ -99,7 +102,7 @@ def wide_gap(
     if not np.any(np.maximum(q1, q2) > WIDE):
         return np.zeros(d.shape), np.zeros(d.shape, bool)
     found = gaussian.remembered(("wide gap", *phi.key), rule, q1, q2, d)
-    return found.value, np.isfinite(found.error)
+    return found.value, np.asarray(np.isfinite(found.error))
 
 
 def ray(
@@ -114,8 +117,14 @@ def ray(
 
 
 def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
-    """The value, if its error is below TRUSTED of E |f|; ValueError otherwise."""
+    """The value, if its error is below TRUSTED of E |f|; ValueError otherwise.
+
+    Where f vanishes for all likely z the error need only be `_faint`: no digit of E |f| is then
+    within reach of the rules.
+    """
     good = np.isfinite(found.error) & (found.error <= TRUSTED * found.size + UNDERFLOW)
+    if not np.all(good) and isinstance(f, Integrand):
+        good |= found.error <= _faint(f, **where)
     if np.all(good):
         return found.value
     worst = np.unravel_index(np.argmin(good), good.shape)
@@ -129,6 +138,16 @@ def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
         "the activation if it has any that are not found, or choose a variance at which it does "
         "not oscillate or grow that fast"
     )
+
+
+def _faint(f: Integrand, **where: Any) -> np.ndarray:
+    """P(|Z| > HARDLY) times the largest |f|, squared for two inputs; 0 where f lives nearer."""
+    variances = [np.asarray(v, float)[..., None] for k, v in where.items() if k != "d"]
+    s, line = np.sqrt(np.max(np.broadcast_arrays(*variances), 0)), np.linspace(-1.0, 1.0, 401)
+    with np.errstate(over="ignore", invalid="ignore"):
+        vanishes = np.all(f(HARDLY * s * line) == 0, -1)
+        largest = np.max(np.abs(f(BEYOND * s * line)), -1)
+        return np.where(vanishes, FAINT * largest ** len(variances), 0.0)
 
 
 def _product(f: Integrand, q1: Any, q2: Any, d: Any) -> Estimate:

@@ -85,7 +85,9 @@ def _split(f: Any) -> Split | None:
     inner = [kink for kink in f.kinks if -near < kink < far]
     edges = np.unique(np.concatenate([far * halvings, -near * halvings, inner, [0.0]]))
     nodes, measure = _panels(edges)
-    split = Split(lines, nodes, measure, f(nodes) - lines(nodes))
+    rest = f(nodes) - lines(nodes)
+    rest = np.where(np.abs(rest) <= EPS * lines.largest(np.abs(nodes)), 0.0, rest)
+    split = Split(lines, nodes, measure, rest)
     error = integral(split, np.ones(nodes.size)).error
     return split if error <= RESOLVED * split.mass else None
 
