@@ -84,7 +84,7 @@ def _uneven_gap(split: Split, own: Split, pair: Pair) -> Estimate:
 
 def _total(*parts: Estimate) -> Estimate:
     """The sum; its size is the value, so that nothing that cancels passes for accurate."""
-    value, error, size = (sum(part) for part in zip(*parts, strict=True))
+    value, error, size = (np.sum(part, 0) for part in zip(*parts, strict=True))
     return Estimate(value, error + ROUNDING * size, np.abs(value))
 
 
@@ -121,9 +121,7 @@ def _changed(split: Split, pair: Pair, least: np.ndarray) -> Estimate:
 
     def rule(split: Split, pair: Pair) -> Estimate:
         z = split.nodes
-        return integral(
-            split, _density(z, pair.s1) * (lines.change(p, pair, z) + split.rest / 2)
-        )
+        return integral(split, _density(z, pair.s1) * (lines.change(p, pair, z) + split.rest / 2))
 
     return _where(bound, least, rule, split, pair)
 

@@ -1,6 +1,6 @@
 """Two half lines that meet or jump at 0: closed forms of what is asked of two Gaussian inputs.
 
-p(z) = slope z + level + (jump sgn z + bend |z|) / 2,  z, z' of deviations s1, s2, correlation 1 - d:
+p(z) = slope z + level + (jump sgn z + bend |z|) / 2, and a pair z, z' ~ N(0, s1^2), N(0, s2^2):
 
     product(p, pair)    E p(z) p(z')             given(p, pair, z)    E p(z') given z
     gap(p, pair)        E (p(z) - p(z'))^2 / 2   change(p, pair, z)   p(z) - E p(z') given z
@@ -70,11 +70,11 @@ def product(p: Lines, pair: Pair) -> Estimate:
         p.jump**2 / 4 * (1 - 2 * theta / np.pi),
         p.bend**2 / 4 * s1 * s2 * 2 / np.pi * (pair.sine + (np.pi / 2 - theta) * c),
     ]
-    return Estimate(sum(terms), np.zeros(s1.shape), sum(np.abs(t) for t in terms))
+    return _sum(terms)
 
 
 def gap(p: Lines, pair: Pair) -> Estimate:
-    """E (p(z) - p(z'))^2 / 2, as a sum without cancellation unless slope and jump differ in sign."""
+    """E (p(z) - p(z'))^2 / 2; its terms cancel only if slope and jump differ in sign."""
     s1, s2, d = pair.s1, pair.s2, pair.d
     ray = ray_gap(s1 * s1, s2 * s2)
     folded = np.minimum(_angle(pair), _angle(pair._replace(d=2 - d)))  # |z'| = |-z'|
@@ -85,7 +85,12 @@ def gap(p: Lines, pair: Pair) -> Estimate:
         p.jump**2 * _angle(pair) / (2 * np.pi),
         p.bend**2 / 4 * (ray + s1 * s2 * falls),
     ]
-    return Estimate(sum(terms), np.zeros(s1.shape), sum(np.abs(t) for t in terms))
+    return _sum(terms)
+
+
+def _sum(terms: list[np.ndarray]) -> Estimate:
+    total = np.sum(terms, 0)
+    return Estimate(total, np.zeros(total.shape), np.sum(np.abs(terms), 0))
 
 
 def _angle(pair: Pair) -> np.ndarray:

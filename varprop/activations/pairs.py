@@ -17,8 +17,8 @@ def variance_of(q: Number) -> np.ndarray:
     good = (value >= 0) & (value < np.inf)
     if not good.all():
         raise ValueError(
-            f"a variance q must be a finite number, at least 0; got {_first(~good, q)}; give floats, or a SymPy "
-            "expression for a formula"
+            f"a variance q must be a finite number, at least 0; got {_first(~good, q)}; give "
+            "floats, or a SymPy expression for a formula"
         )
     return value
 
@@ -71,8 +71,8 @@ def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     good = np.abs(cosine) <= 1
     if not np.all(good):
         raise ValueError(
-            f"a correlation c must be a number in [-1, 1]; got {_first(~good, c)}; divide the covariance by "
-            "sqrt(q1 q2), or give the gap"
+            f"a correlation c must be a number in [-1, 1]; got {_first(~good, c)}; divide the "
+            "covariance by sqrt(q1 q2), or give the gap"
         )
     return at_deficit(q1, q2, 1.0 - cosine)
 

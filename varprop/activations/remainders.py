@@ -56,7 +56,7 @@ class Split(NamedTuple):
         """The nodes of some rows, where each has its own."""
         if self.nodes.ndim == 1:
             return self
-        return Split(self.lines, *(part[rows] for part in tuple(self)[1:]))
+        return Split(self.lines, self.nodes[rows], self.measure[rows], self.rest[rows])
 
 
 def integral(split: Split, factor: np.ndarray) -> Estimate:
