@@ -18,6 +18,10 @@ GAINS = {  # fan_in Var W
     "hardswish": 2.5,
     "step": 2.5,
     "hardshrink": 2.5,
+    "silu": 2.5,
+    "gelu_tanh": 2.5,
+    "elu": 2.5,
+    "softplus": 2.5,
 }
 INPUTS = (1, 16)
 

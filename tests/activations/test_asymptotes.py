@@ -23,6 +23,7 @@ CURVED |= {"monomial", "hermite", "polynomial"}
 GAPS = (1e-12, 1e-7, 1e-3, 0.4, 1.0, 1.9)  # in units of the mean variance
 EQUAL = [(q, q, gap) for q in (16.0, 1e2, 1e4, 1e6) for gap in GAPS]
 UNEQUAL = [(16.0, 20.0, 0.5), (30.0, 1e4, 0.9), (2e2, 1e6, 1.01), (1e4, 1e4 + 1, 1e-6)]
+NARROW = [(1e2, 1e2, gap) for gap in (2e-5, 5e-5, 1e-4, 3e-4)]  # at the edge of the nodes
 FEW = [(16.0, 16.0, 0.4), (1e2, 1e2, 1e-3), (1e6, 1e6, 1e-7), UNEQUAL[1]]
 PAIRS = [
     *FEW,
@@ -133,9 +134,9 @@ def gelu_exactly(name: str, q1: float, q2: float, gap: float) -> float:
 
 
 @pytest.mark.parametrize("name", GIVEN)
-@pytest.mark.parametrize("q1, q2, relative", [*EQUAL, *UNEQUAL])
+@pytest.mark.parametrize("q1, q2, relative", [*EQUAL, *UNEQUAL, *NARROW])
 def test_the_error_estimate_covers_the_error(name, q1, q2, relative):
-    """gelu from its asymptotes; known to 1e-11 where z given z' spreads over more than 2."""
+    """gelu from its asymptotes; known to 1e-11 where z given z' spreads over more than 2, from q = 50."""
     phi, gap = get("gelu"), gap_of(q1, q2, relative)
     f = phi._integrand(name, phi.derivative if name == "derivative_kernel" else phi.expression)
     d = deficit(np.array(q1), np.array(q2), gap)
@@ -144,7 +145,7 @@ def test_the_error_estimate_covers_the_error(name, q1, q2, relative):
     spread = math.sqrt(min(q1, q2) * d * (2 - d))
     truth = gelu_exactly(name, q1, q2, gap)
     assert abs(value - truth) <= error + 1e-15 * abs(truth)
-    if spread > 2 and not (name == "derivative_kernel" and relative > 1.5):
+    if spread > 2 and q1 > 50 and not (name == "derivative_kernel" and relative > 1.5):
         assert error <= 1e-11 * size
     assert asked(phi, name, q1, q2, gap) == pytest.approx(truth, rel=1e-11, abs=0)
 
@@ -167,7 +168,7 @@ def test_what_is_a_line_far_away_and_what_is_not():
 
 def test_lines_are_the_means_over_both_inputs():
     """All four parts at once, by the trapezoidal sum over the angle of (z, z'), exact radially."""
-    p, pair = Lines(0.7, -0.3, 1.1, 0.6), Pair(*np.array([[1.3], [0.8], [0.4]]))
+    p, pair = Lines(0.7, -0.3, 1.1, 0.6), Pair.of(*np.array([[1.69], [0.64], [0.4]]))
     angle = (np.arange(400_000) + 0.5) * (2 * math.pi / 400_000)
     c, s1, s2 = 0.6, 1.3, 0.8
     x, y = s1 * np.cos(angle), s2 * (c * np.cos(angle) + 0.8 * np.sin(angle))
@@ -184,7 +185,7 @@ def test_lines_are_the_means_over_both_inputs():
 
 def test_given_one_input():
     """E p(z') given z, z' then being N(0.48 z / 1.3, 0.64^2), by panels that meet at its kink."""
-    p, pair = Lines(0.7, -0.3, 1.1, 0.6), Pair(*map(np.array, (1.3, 0.8, 0.4)))
+    p, pair = Lines(0.7, -0.3, 1.1, 0.6), Pair.of(*map(np.array, (1.69, 0.64, 0.4)))
     for z in map(np.array, (-2.0, 0.1, 3.0)):
         mean = 0.48 / 1.3 * float(z)
 

@@ -32,6 +32,7 @@ from varprop.activations.pairs import (
     variance_of,
 )
 from varprop.activations.pieces import derivative, exact, find_jumps, find_kinks, real_roots, steps
+from varprop.activations.special import bivariate_normal
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
 
 SYMBOLS = (Q1, Q2, C, THETA, SINE)
@@ -266,9 +267,10 @@ class Activation:
             added, lost = gaps.beyond_ray(formula, q1, q2, missing, None)
             total = np.asarray(added + ray_gap(q1, q2) * self.second_moment(1.0))
         else:
-            total, known = quadrature.wide_gap(
-                self._integrand("gap", self.expression), q1, q2, missing
-            )
+            phi = self._integrand("gap", self.expression)
+            dear = formula.has(bivariate_normal)
+            least = quadrature.WIDE if dear else quadrature.WIDEST
+            total, known = quadrature.wide_gap(phi, q1, q2, missing, least)
             lost = np.asarray(~known)
             if lost.any():
                 total[lost], lost[lost] = self._closed_gap(

@@ -28,12 +28,12 @@ CHUNK = 1 << 17  # values held at once: they stay in the cache
 
 def product(f: Any, q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
     """E f(z) f(z'); its error is infinite where nodes cannot tell."""
-    return _by_width(f, Pair(np.sqrt(q1), np.sqrt(q2), d), _even_product, _uneven_product)
+    return _by_width(f, Pair.of(q1, q2, d), _even_product, _uneven_product)
 
 
 def gap(f: Any, q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
     """E (f(z) - f(z'))^2 / 2; its error is infinite where nodes cannot tell."""
-    return _by_width(f, Pair(np.sqrt(q1), np.sqrt(q2), d), _even_gap, _uneven_gap)
+    return _by_width(f, Pair.of(q1, q2, d), _even_gap, _uneven_gap)
 
 
 def _by_width(f: Any, pair: Pair, even: Any, uneven: Any) -> Estimate:
@@ -46,7 +46,9 @@ def _by_width(f: Any, pair: Pair, even: Any, uneven: Any) -> Estimate:
     if split is None:
         return Estimate(*found)
     least = FEWEST * split.width
-    larger = Pair(np.maximum(pair.s1, pair.s2), np.minimum(pair.s1, pair.s2), pair.d)
+    larger = Pair(
+        np.maximum(pair.s1, pair.s2), np.minimum(pair.s1, pair.s2), pair.d, np.abs(pair.apart)
+    )
     plain = larger.s2 * pair.sine > least
     apart = ~plain & (larger.s1 * pair.sine > least) & (pair.sine > NARROW) & (larger.s2 > 0)
     if plain.any():
@@ -95,7 +97,7 @@ def _minus(part: Estimate) -> Estimate:
 def _half_square(split: Split, s: np.ndarray) -> Estimate:
     """E f(z)^2 / 2."""
     p, z, column = split.lines, split.nodes, s[:, None]
-    flat = lines.product(p, Pair(s, s, np.zeros(s.shape)))
+    flat = lines.product(p, Pair(s, s, 0 * s, 0 * s))
     factor = _density(z, column) * (p(z) + split.rest / 2)
     flat = Estimate(flat.value / 2, flat.error, flat.size / 2)
     return Estimate(*(a + b for a, b in zip(flat, integral(split, factor), strict=True)))

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import erfc, ndtr
 
-from varprop.activations.pairs import ray_gap
 from varprop.gaussian import Estimate
 from varprop.gaussian.rules import density
 
@@ -36,11 +35,19 @@ class Lines(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """z, z' of standard deviations s1, s2 and correlation c = 1 - d."""
+    """z, z' of standard deviations s1, s2 and correlation c = 1 - d; `apart` is s1 - s2."""
 
     s1: np.ndarray
     s2: np.ndarray
     d: np.ndarray
+    apart: np.ndarray
+
+    @staticmethod
+    def of(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> "Pair":
+        """From variances, whose difference has digits that that of their roots has lost."""
+        s1, s2 = np.sqrt(q1), np.sqrt(q2)
+        total = s1 + s2
+        return Pair(s1, s2, d, (q1 - q2) / np.where(total > 0, total, 1.0))
 
     @property
     def c(self) -> np.ndarray:
@@ -52,7 +59,7 @@ class Pair(NamedTuple):
 
     @property
     def swapped(self) -> "Pair":
-        return Pair(self.s2, self.s1, self.d)
+        return Pair(self.s2, self.s1, self.d, -self.apart)
 
     def at(self, *rows: Any) -> "Pair":
         return Pair(*(part[rows] for part in self))
@@ -76,7 +83,7 @@ def product(p: Lines, pair: Pair) -> Estimate:
 def gap(p: Lines, pair: Pair) -> Estimate:
     """E (p(z) - p(z'))^2 / 2; its terms cancel only if slope and jump differ in sign."""
     s1, s2, d = pair.s1, pair.s2, pair.d
-    ray = ray_gap(s1 * s1, s2 * s2)
+    ray = pair.apart**2 / 2
     folded = np.minimum(_angle(pair), _angle(pair._replace(d=2 - d)))  # |z'| = |-z'|
     falls = 2 * np.sin(folded / 2) ** 2 - 2 / np.pi * _sine_less(folded)
     terms = [
@@ -113,8 +120,8 @@ def change(p: Lines, pair: Pair, z: np.ndarray) -> np.ndarray:
     """p(z) - E p(z') given z."""
     s1, s2, c, d = pair.s1, pair.s2, pair.c, pair.d
     mean = c * s2 / s1 * z
-    straight = p.slope * ((s1 - s2) + s2 * d) / s1 * z
-    folded = p.bend * ((s1 - s2) + s2 * np.minimum(d, 2 - d)) / s1 * np.abs(z)
+    straight = p.slope * (pair.apart + s2 * d) / s1 * z
+    folded = p.bend * (pair.apart + s2 * np.minimum(d, 2 - d)) / s1 * np.abs(z)
     stepped = p.jump * (np.sign(z) - np.sign(mean))
     return straight + (folded + stepped) / 2 - _blur(p, mean, s2 * pair.sine)
 

@@ -8,6 +8,7 @@ import sympy as sp
 
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number
 
+SHORT = 4  # entries of an array that are all printed
 ROUNDING = 1e-9  # of q1 + q2: what a gap may lie outside its range
 
 
@@ -30,8 +31,8 @@ def _floats(number: Any) -> np.ndarray:
 
 
 def _first(bad: np.ndarray, number: Any) -> str:
-    """How the first bad entry of an array reads; anything else as it is."""
-    if not np.ndim(number) or not np.ndim(bad):
+    """How a number reads: of an array that is long, the first bad entry."""
+    if np.size(number) <= SHORT or not np.ndim(bad):
         return repr(number)
     return repr(np.broadcast_to(np.asarray(number), bad.shape)[bad].tolist()[0])
 

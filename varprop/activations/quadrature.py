@@ -23,6 +23,7 @@ GOOD = 2e-11  # of E |f|: a gap known worse than this is tried by Price's theore
 CLOSE = 1e-6  # deficits below lose digits in phi(z) - phi(z')
 LINEAR = 1e-2  # change of the covariance over which E phi'(z) phi'(z') is nearly a line
 WIDE = 16.0  # variances of smooth functions from which trapezoidal rules have too many nodes
+WIDEST = 1e4  # those from which the path of a cheap closed form has too many panels
 SHOWS = 1e-18  # of a gap: the least gap at c = 1 that is added to it
 EPS = 4e-16
 HARDLY = 10.0  # standard deviations up to which a function may vanish
@@ -89,19 +90,19 @@ def gap(phi: Integrand, slope: Integrand, q1: Any, q2: Any, d: Any) -> np.ndarra
 
 
 def wide_gap(
-    phi: Integrand, q1: np.ndarray, q2: np.ndarray, d: np.ndarray
+    phi: Integrand, q1: np.ndarray, q2: np.ndarray, d: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same gap at large variances from the asymptotes of phi, and where it is known so."""
+    """The same gap at variances over `least` from the asymptotes of phi, and where it is known."""
 
     def unknown(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
         return Estimate(0 * d, np.inf + 0 * d, 0 * d)
 
     def rule(q1: np.ndarray, q2: np.ndarray, d: np.ndarray) -> Estimate:
-        return _by_lines_or(asymptotes.gap, unknown, phi, q1, q2, d, WIDE)
+        return _by_lines_or(asymptotes.gap, unknown, phi, q1, q2, d, least)
 
-    if not np.any(np.maximum(q1, q2) > WIDE):
+    if not np.any(np.maximum(q1, q2) > least):
         return np.zeros(d.shape), np.zeros(d.shape, bool)
-    found = gaussian.remembered(("wide gap", *phi.key), rule, q1, q2, d)
+    found = gaussian.remembered(("wide gap", least, *phi.key), rule, q1, q2, d)
     return found.value, np.asarray(np.isfinite(found.error))
 
 
