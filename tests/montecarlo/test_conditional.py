@@ -20,7 +20,7 @@ from varprop.initializers import (
     variance_scaling,
 )
 from varprop.layers import Add, Dense, Elementwise, Scale
-from varprop.montecarlo.conditional import BLOCK, run, run_block, weights
+from varprop.montecarlo.conditional import BLOCK, block_size, run, run_block, weights
 from varprop.montecarlo.conditional.rows import Frame, Rows
 from varprop.network import Graph
 from varprop.stats import holm, studentized_test
@@ -385,3 +385,14 @@ def test_it_is_taken_where_it_is_exact(given, seed):
 def test_it_refuses_coarse_numbers(seed):
     with pytest.raises(ValueError, match=r"float32 or float64, got torch.float16; use engine='exp"):
         run_block(vp.mlp(4, 1), None, seed, 0, CPU, dtype=torch.float16)
+
+
+def test_blocks_of_large_networks_hold_fewer_draws():
+    """What a block holds is bounded, whatever the depth, the width and the number of inputs."""
+    small, deep = vp.mlp(256, 50), vp.mlp(64, 4000)
+    assert block_size(small, 1) == BLOCK
+    for network, points in ((small, 16), (deep, 1), (deep, 40)):
+        draws = block_size(network, points)
+        neurons = points * sum(network.sizes.values())
+        assert 1 <= draws < BLOCK
+        assert draws == 1 or 32 * draws * neurons <= 2**28 < 64 * draws * neurons

@@ -13,7 +13,7 @@ from varprop.montecarlo.progress import tracked
 from varprop.montecarlo.runner import Job
 from varprop.montecarlo.sample import FLUCTUATIONS, Averaged, Sample
 from varprop.montecarlo.store import Folder
-from varprop.montecarlo.task import BLOCKS, Task
+from varprop.montecarlo.task import Task, block_size
 from varprop.network import Network, check_network
 
 __all__ = ["FLUCTUATIONS", "Averaged", "Sample", "find_device", "simulate", "tracked", "whole"]
@@ -97,8 +97,8 @@ def make_task(
     x = None if inputs is None else network.check_inputs(inputs)
     chosen = _engine(engine, network, kind, track_scale)
     name = str(kind).removeprefix("torch.")
-    settings = track_scale, BLOCKS[chosen], backward
-    return Task(network, x, seed, chosen, name, str(place), *settings)
+    block = block_size(chosen, network, 1 if x is None else len(x))
+    return Task(network, x, seed, chosen, name, str(place), track_scale, block, backward)
 
 
 def _engine(engine: str, network: Network, dtype: torch.dtype, track_scale: bool) -> str:

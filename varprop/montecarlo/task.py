@@ -23,8 +23,12 @@ LAYOUT = 2  # raised whenever the streams, the cut into units or the stored fiel
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 MEASURING = 6 * 8  # bytes an entry: the float64 tensors of `measure`
-BLOCKS = {"explicit": explicit.BLOCK, "conditional": conditional.BLOCK}
 DUALITY = "duality"  # the defects of the explicit engine, packed like a field of one node
+
+
+def block_size(engine: str, network: Network, points: int) -> int:
+    """Networks that one stream of the engine draws."""
+    return explicit.BLOCK if engine == "explicit" else conditional.block_size(network, points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +128,11 @@ class Task:
 
         Raises RuntimeError where the task was cut by a varprop with other blocks.
         """
-        if self.block != BLOCKS[self.engine]:
+        block = block_size(self.engine, self.network, self.points)
+        if self.block != block:
             raise RuntimeError(
                 f"this task has blocks of {self.block} draws, and the {self.engine} engine here "
-                f"draws {BLOCKS[self.engine]}; install one version of varprop on all workers"
+                f"draws {block}; install one version of varprop on all workers"
             )
         place = torch.device(self.device)
         kind = DTYPES[self.dtype]

@@ -23,6 +23,6 @@ All of W that a network ever sees is drawn once, so every joint law of values, t
 and weight gradients (d x') is that of real weights; u.(J t) = (J'u).t holds in each draw.
 """
 
-from varprop.montecarlo.conditional.run import BLOCK, run_block, why_not
+from varprop.montecarlo.conditional.run import BLOCK, block_size, run_block, why_not
 
-__all__ = ["BLOCK", "run_block", "why_not"]
+__all__ = ["BLOCK", "block_size", "run_block", "why_not"]

@@ -21,7 +21,8 @@ from varprop.montecarlo.record import Record
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
 
-BLOCK = 256  # draws that share one random stream
+BLOCK = 256  # the most draws that share one random stream
+HELD = 2**28  # bytes that the vectors of a block may take, where one draw takes less
 
 PULLED: dict[str, Callable] = {
     "relu": lambda z, value, g: torch.ops.aten.threshold_backward(g, z, 0),
@@ -45,6 +46,15 @@ def why_not(network: Network) -> str | None:
         elif not isinstance(layer, (Add, Elementwise, Input, Scale)):
             return f"{name} is a {layer.kind} layer"
     return None
+
+
+def block_size(network: Network, points: int) -> int:
+    """Draws that share one random stream: fewer in networks of many neurons.
+
+    Fixed by the network and the number of inputs, so that no draw depends on a machine's memory.
+    """
+    one = 8 * 4 * points * sum(network.sizes.values())
+    return BLOCK >> max(0, math.ceil(math.log2(min(BLOCK, BLOCK * one / HELD))))
 
 
 def run_block(
@@ -73,13 +83,14 @@ def run_block(
             "use engine='explicit' for other numbers"
         )
     generator = block_generator(seed, block, device)
+    draws = block_size(network, 1 if inputs is None else len(inputs))
     first, last = network.sizes[network.input], network.sizes[network.output]
-    t = on_sphere(BLOCK, 1, first, generator, device)
-    u = signs(BLOCK, last, generator, device)
+    t = on_sphere(draws, 1, first, generator, device)
+    u = signs(draws, last, generator, device)
     if inputs is None:
-        x = on_sphere(BLOCK, 1, first, generator, device)
+        x = on_sphere(draws, 1, first, generator, device)
     else:
-        x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(BLOCK, -1, -1)
+        x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(draws, -1, -1)
     points = x.shape[1]
     kind = dtype if points == 1 else torch.float64
     random = _Random(generator, dtype, kind, device, Workspace.of_thread())
@@ -87,7 +98,7 @@ def run_block(
     sums, backs = _forward(network, start, points, random)
     gradients = None
     if backward:
-        end = Rows.of(u.to(kind).expand(BLOCK, points, last))
+        end = Rows.of(u.to(kind).expand(draws, points, last))
         gradients = _backward(network, end, backs)
     return records(sums, gradients, points)
 
@@ -118,10 +129,10 @@ class _Random:
     def empty(self, *shape: int) -> torch.Tensor:
         return self.workspace.take(shape, self.kind, self.how["device"])
 
-    def bias(self, layer: Dense) -> torch.Tensor | None:
+    def bias(self, layer: Dense, draws: int) -> torch.Tensor | None:
         if layer.bias_law is None:
             return None
-        return layer.bias_law.sample((BLOCK, 1, layer.fan_out), **self.how).to(self.kind)
+        return layer.bias_law.sample((draws, 1, layer.fan_out), **self.how).to(self.kind)
 
 
 def _forward(
@@ -179,7 +190,7 @@ def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, B
         s = math.ldexp(math.sqrt(layer.weight_variance), -power)
         h, weight = Gaussian.forward(v, math.ldexp(float(law.mean), -power), s, size, random)
     exponent = v.exponents + power if power else v.exponent
-    bias = random.bias(layer)
+    bias = random.bias(layer, len(h))
     if bias is not None and exponent is None:
         h[:, :points] += bias
     elif bias is not None and exponent is not None:
