@@ -129,7 +129,7 @@ def draw(results: Results) -> Figure:
     for factor, text in ((2.0, "2 √(ln(N)/m)"), (np.sqrt(2), "√(2 ln(N)/m)")):
         axes.plot(grid, factor * np.sqrt(np.log(grid) / m), color=style.PALE, linestyle=":")
         end = factor * np.sqrt(np.log(grid[-1]) / m)
-        axes.annotate(text, (grid[-1], end), (2, 0), textcoords="offset points", va="center",
+        axes.annotate(text, (grid[-1], end), (4, 0), textcoords="offset points", va="center",
                       fontsize=style.SMALL, annotation_clip=False)  # fmt: skip
     axes.set(xlabel="number of vectors N", ylabel="coherence", ylim=(-0.02, 1.1))
     axes.legend(loc="upper left", ncols=3)

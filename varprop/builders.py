@@ -11,6 +11,8 @@ from varprop.initializers import Initializer, variance_scaling
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.network import Graph, Network
 
+DEEPEST = 1_000_000
+
 
 def mlp(
     width: Any = None,
@@ -35,15 +37,15 @@ def mlp(
     if (width is None or depth is None) == (widths is None):
         raise ValueError("give either width and depth, or widths=[input, hidden..., output]")
     if widths is not None:
-        if input is not None or output != "width" or width is not None or depth is not None:
+        if input is not None or not _as_wide(output) or width is not None or depth is not None:
             raise ValueError("widths spells out every size; leave width, depth, input, output out")
-        if not isinstance(widths, Sequence | np.ndarray) or len(widths) < 2:
+        if not isinstance(widths, Sequence | np.ndarray) or np.size(widths) < 2:
             raise ValueError(f"widths needs an input and an output size, got {widths!r}")
         first, *hidden, last = widths
     else:
         first = width if input is None else input
         hidden = [width] * _checked_depth(depth)
-        last = width if output == "width" else output
+        last = width if _as_wide(output) else output
     if not isinstance(tied, bool):
         raise ValueError(
             f"tied is True (one matrix for all blocks of a shape) or False, got {tied!r}"
@@ -82,6 +84,9 @@ def residual(
     ending = variance_scaling(1, "fan_in", "normal")
     if branch_weights is not None:
         ending = initializers.get(branch_weights)
+    scaled = Scale(scale)
+    if not isinstance(closing, bool):
+        raise ValueError(f"closing is True (branches end in weights) or False, got {closing!r}")
     graph = Graph(width)
     x = graph.input
     for _ in range(_checked_depth(depth)):
@@ -89,9 +94,13 @@ def residual(
         if closing:
             branch = graph.add(Dense(width, width, ending), branch)
         if scale != 1:
-            branch = graph.add(Scale(scale), branch)
+            branch = graph.add(scaled, branch)
         x = graph.add(Add(), x, branch)
     return graph.network()
+
+
+def _as_wide(output: Any) -> bool:
+    return isinstance(output, str) and output == "width"
 
 
 def _bias(bias: str | Initializer | None) -> Initializer | None:
@@ -101,4 +110,9 @@ def _bias(bias: str | Initializer | None) -> Initializer | None:
 def _checked_depth(depth: Any) -> int:
     if isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 1:
         raise ValueError(f"depth must be a positive integer, got {depth!r}")
+    if depth > DEEPEST:
+        raise ValueError(
+            f"depth must be at most {DEEPEST}, as every layer is a node, got {depth}; "
+            "for deeper stacks see varprop.recurrence and varprop.mean_field"
+        )
     return int(depth)

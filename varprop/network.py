@@ -33,6 +33,14 @@ class Network:
     nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
+        given = self.nodes if isinstance(self.nodes, list | tuple) else (self.nodes,)
+        strange = [v for v in given if not isinstance(v, Node) or not isinstance(v.layer, Layer)]
+        if strange:
+            raise ValueError(
+                f"a network is a tuple of varprop.Node(name, layer, inputs), got {strange[0]!r}; "
+                "varprop.Graph builds one"
+            )
+        object.__setattr__(self, "nodes", tuple(given))
         inputs = [node.name for node in self.nodes if isinstance(node.layer, Input)]
         if not self.nodes or inputs != [self.nodes[0].name]:
             raise ValueError(

@@ -24,6 +24,7 @@ from varprop import gaussian
 from varprop.activations import closed_forms, conditioning, gaps, origin, point_masses, quadrature
 from varprop.activations.opaque import is_opaque
 from varprop.activations.pairs import (
+    check_variance,
     deficit,
     elementwise,
     numeric_pair,
@@ -220,6 +221,7 @@ class Activation:
         """E integrand / over + added: the formula where it is sound, else quadrature."""
         formula = self.formula(name)
         if gaussian.is_symbolic(q):
+            check_variance(q)
             if formula is not None:
                 return gaussian.evaluate(formula, {Q: q})
             mean = gaussian.symbolic_expectation(integrand, X, Q) / over + added

@@ -33,6 +33,15 @@ def custom(
     is not 2 phi(z).
     """
     kinks = _named(name, kinks)
+    if torch_function is not None and not callable(torch_function):
+        raise ValueError(
+            f"the torch function of {name} must be a function of one tensor, got "
+            f"{torch_function!r}; give it as torch_function=torch.tanh, or leave it out"
+        )
+    if not isinstance(homogeneous, bool):
+        raise ValueError(
+            f"homogeneous is True (phi(a z) = a phi(z) for a > 0) or False, got {homogeneous!r}"
+        )
     if expression is None and torch_function is not None:
         expression = opaque(checked(name, torch_function, kinks))
     if not isinstance(expression, sp.Expr):
@@ -83,6 +92,8 @@ def _named(name: Any, kinks: Any) -> tuple[float, ...]:
 
 def _check_values(name: str, expression: sp.Expr) -> None:
     """Raise ValueError where phi, at known parameters, is not real or cannot be computed."""
+    if expression.is_infinite:
+        raise ValueError(f"{name} must be finite, got {expression}; write phi as a function of z")
     if not expression.free_symbols <= {X}:
         return
     try:

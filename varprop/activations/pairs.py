@@ -17,17 +17,40 @@ def variance_of(q: Number) -> np.ndarray:
     value = _floats(q)
     good = (value >= 0) & (value < np.inf)
     if not good.all():
-        raise ValueError(
-            f"a variance q must be a finite number, at least 0; got {_first(~good, q)}; give "
-            "floats, or a SymPy expression for a formula"
-        )
+        raise ValueError(_no_variance(_first(~good, q)))
     return value
+
+
+def _no_variance(came: str) -> str:
+    return (
+        f"a variance q must be a finite number, at least 0; got {came}; give floats, or a SymPy "
+        "expression for a formula"
+    )
+
+
+def check_variance(*given: Any) -> None:
+    """Raise ValueError for SymPy numbers and symbols that are no variance, alone or in arrays."""
+    for q in given:
+        for value in np.asarray(q, object).ravel():
+            if isinstance(value, sp.Expr) and value.is_Atom and not _may_be(value, 0, sp.oo):
+                raise ValueError(_no_variance(repr(q)))
+
+
+def _may_be(value: Any, least: Any, most: Any) -> bool:
+    """Whether a SymPy number, or a symbol with what is assumed of it, can lie in the range."""
+    known = value.is_finite is not False and value.is_extended_real is not False
+    return known and value is not sp.nan and (value >= least) != False and (value <= most) != False  # noqa: E712
 
 
 def _floats(number: Any) -> np.ndarray:
     """Numbers as floats; nan for what is no real number."""
     array = np.asarray(number)
-    return np.asarray(array, float)[()] if array.dtype.kind in "fiuO" else np.array(np.nan)
+    if array.dtype.kind not in "fiuO":
+        return np.array(np.nan)
+    try:
+        return np.asarray(array, float)[()]
+    except (TypeError, ValueError, OverflowError):  # objects, or integers beyond floats
+        return np.array(np.nan)
 
 
 def _first(bad: np.ndarray, number: Any) -> str:
@@ -71,11 +94,15 @@ def numeric_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     cosine = _floats(c)
     good = np.abs(cosine) <= 1
     if not np.all(good):
-        raise ValueError(
-            f"a correlation c must be a number in [-1, 1]; got {_first(~good, c)}; divide the "
-            "covariance by sqrt(q1 q2), or give the gap"
-        )
+        raise ValueError(_no_correlation(_first(~good, c)))
     return at_deficit(q1, q2, 1.0 - cosine)
+
+
+def _no_correlation(came: str) -> str:
+    return (
+        f"a correlation c must be a number in [-1, 1]; got {came}; divide the covariance by "
+        "sqrt(q1 q2), or give the gap"
+    )
 
 
 def at_deficit(q1: np.ndarray, q2: np.ndarray, missing: np.ndarray) -> dict:
@@ -99,6 +126,9 @@ def symbolic_pair(q1: Number, q2: Number, c: Number, gap: Number) -> dict:
     def correlation(q1: sp.Expr, q2: sp.Expr, covariance: sp.Expr) -> sp.Expr:
         return sp.simplify(covariance / sp.sqrt(sp.sympify(q1) * q2))
 
+    check_variance(q1, q2)
+    if isinstance(c, sp.Expr) and c.is_Atom and not _may_be(c, -1, 1):
+        raise ValueError(_no_correlation(repr(c)))
     if gap is None:
         covariance = elementwise(lambda q1, q2, c: c * sp.sqrt(sp.sympify(q1) * q2), q1, q2, c)
     else:

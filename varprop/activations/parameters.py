@@ -1,12 +1,11 @@
 """Parameters of activations: exact numbers, checked."""
 
-from math import isfinite
 from typing import Any
 
-import numpy as np
 import sympy as sp
 
 from varprop.activations.pieces import exact
+from varprop.gaussian import is_finite_real
 
 
 def real(activation: str, symbolic: bool = False, **parameter: Any) -> sp.Expr:
@@ -21,7 +20,7 @@ def real(activation: str, symbolic: bool = False, **parameter: Any) -> sp.Expr:
         if symbolic and not value.is_number:
             return value
         kind = "a number" if not symbolic else "a number or a real expression"
-    elif isinstance(value, int | float | np.integer | np.floating) and isfinite(value):
+    elif is_finite_real(value):
         return exact(value) if isinstance(value, int) else exact(float(value))
     else:
         kind = "a finite number"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from varprop.gaussian import is_finite_real
 from varprop.montecarlo import Sample
 from varprop.network import Network
 from varprop.theory import Prediction
@@ -39,9 +40,9 @@ def check_numeric(theory: Prediction) -> None:
 def check_rates(margin: float, error_rate: float, false_pass: float, scope: str) -> None:
     """Raises ValueError for rates outside (0, 1/2) or an unknown scope."""
     for name, value in (("margin", margin), ("error_rate", error_rate), ("false_pass", false_pass)):
-        if not 0 < value < 0.5:
-            raise ValueError(f"{name} must lie between 0 and 0.5, got {value}")
-    if scope not in SCOPES:
+        if not (is_finite_real(value) and 0 < value < 0.5):
+            raise ValueError(f"{name} must lie between 0 and 0.5, got {value!r}")
+    if not isinstance(scope, str) or scope not in SCOPES:
         raise ValueError(f"scope is one of {', '.join(SCOPES)}, got {scope!r}")
 
 

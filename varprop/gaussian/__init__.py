@@ -3,7 +3,13 @@
 from varprop.gaussian.expectations import expectation, pair_expectation
 from varprop.gaussian.memory import forget, remembered
 from varprop.gaussian.rules import Estimate, legendre_unit
-from varprop.gaussian.symbols import compiled, evaluate, is_symbolic, symbolic_expectation
+from varprop.gaussian.symbols import (
+    compiled,
+    evaluate,
+    is_finite_real,
+    is_symbolic,
+    symbolic_expectation,
+)
 
 __all__ = [
     "Estimate",
@@ -11,6 +17,7 @@ __all__ = [
     "evaluate",
     "expectation",
     "forget",
+    "is_finite_real",
     "is_symbolic",
     "legendre_unit",
     "pair_expectation",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,16 @@ def symbolic_expectation(expression: sp.Expr, x: sp.Symbol, variance: sp.Expr) -
     z = sp.Symbol("z", real=True)
     density = sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi)
     return sp.Integral(expression.subs(x, sp.sqrt(variance) * z) * density, (z, -sp.oo, sp.oo))
+
+
+def is_finite_real(value: Any) -> bool:
+    """Whether a value is one finite real number of Python or NumPy; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def is_symbolic(*values: Any) -> bool:

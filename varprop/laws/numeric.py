@@ -181,7 +181,7 @@ def _real(name: str, value: Any) -> np.ndarray:
     try:
         kind = np.asarray(value).dtype.kind
         array = np.asarray(value, dtype=float) if kind in "fiuO" else None
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         array = None
     if array is None or np.isnan(array).any():
         raise ValueError(f"{name} must be real numbers, got {value!r}: pass a float or an array")

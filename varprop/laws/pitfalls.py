@@ -87,8 +87,8 @@ def truncation_report(
     trunc_normal(0, std, low, high). Raises ValueError as `truncated_normal`.
     """
     law = truncated_normal(0.0, std, low, high)
-    target = std if wanted is None else float(_real("wanted", wanted))
-    if law.loc.ndim or not 0 < target < np.inf:
+    target = np.asarray(std) if wanted is None else _real("wanted", wanted)
+    if law.loc.ndim or target.ndim or not 0 < target < np.inf:
         raise ValueError(
             "std, low, high and wanted must be single numbers, the last above 0 and finite, got "
             f"{std!r}, {low!r}, {high!r}, {wanted!r}: report on one tensor at a time"

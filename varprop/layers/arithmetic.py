@@ -8,7 +8,7 @@ import sympy as sp
 import torch
 
 from varprop.activations import Activation
-from varprop.gaussian import is_symbolic
+from varprop.gaussian import is_finite_real
 from varprop.layers.base import Layer, Parameters
 from varprop.layers.dense import check_width
 from varprop.layers.elementwise import Elementwise, as_source, tangent_base
@@ -68,8 +68,10 @@ class Scale(Layer):
     linear = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.factor, (int, float, np.number)) and np.isfinite(self.factor)
-        if not number and not is_symbolic(self.factor):
+        symbolic = isinstance(self.factor, sp.Expr) and self.factor.is_extended_real is not False
+        if not is_finite_real(self.factor) and not (
+            symbolic and self.factor.is_finite is not False
+        ):
             raise ValueError(
                 f"a scale factor must be a finite number or a SymPy expression, got {self.factor!r}"
             )

@@ -48,8 +48,12 @@ class Dense(Layer):
             check_width(name, width)
         for name in ("weights", "bias"):
             given = getattr(self, name)
-            if given is not None:
+            if given is not None or name == "weights":
                 object.__setattr__(self, name, initializers.get(given))
+        if self.tied is not None and not isinstance(self.tied, str):
+            raise ValueError(
+                f"tied is the name of an earlier dense node, or None, got {self.tied!r}"
+            )
 
     @property
     def arguments(self) -> tuple:
@@ -195,7 +199,7 @@ def is_number(width: Any) -> bool:
 
 def check_width(name: str, width: Any) -> None:
     """Widths are positive integers, or SymPy expressions."""
-    if isinstance(width, sp.Expr) and not width.is_number:
+    if isinstance(width, sp.Expr) and not width.is_number and width.is_positive is not False:
         return
     if isinstance(width, bool) or not isinstance(width, (int, np.integer, sp.Integer)) or width < 1:
         raise ValueError(f"{name} must be a positive integer or a SymPy symbol, got {width!r}")

@@ -1,11 +1,12 @@
 """Checks of single arguments: finite numbers and whole numbers, or SymPy expressions in symbols."""
 
 from math import isfinite, nan
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import sympy as sp
+
+from varprop.gaussian import is_finite_real
 
 
 def has_symbols(value: Any) -> bool:
@@ -48,14 +49,9 @@ def check_number(
 def _float(value: Any) -> float:
     """The value of one real number; nan for anything else."""
     one = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
-    if isinstance(one, bool) or not isinstance(one, Real | sp.Expr):
-        return nan
-    if isinstance(one, sp.Expr) and not one.is_real:
-        return nan
-    try:
-        return float(one)
-    except OverflowError:  # an integer beyond the range of floats
-        return nan
+    if isinstance(one, sp.Expr):
+        return float(one) if one.is_real else nan
+    return float(one) if is_finite_real(one) else nan
 
 
 def _bounds(value: Any, least: float | None, above: float | None, most: float | None) -> list[Any]:

@@ -8,6 +8,7 @@ import sympy as sp
 from varprop.gaussian import is_symbolic
 from varprop.moments import Moments
 from varprop.network import ByNode, Network, check_network
+from varprop.theory.arguments import check_number
 from varprop.theory.fold import backward, forward
 from varprop.theory.prediction import Prediction
 
@@ -29,7 +30,8 @@ def predict(network: Network, inputs: Any = None, *, order: int | None = 0) -> P
     Raises ValueError for inputs that do not fit, and for layers without a rule.
     """
     check_network(network)
-    if isinstance(order, bool) or order not in (0, 1, None):
+    whole = isinstance(order, int | np.integer) and not isinstance(order, bool)
+    if order is not None and not (whole and order in (0, 1)):
         raise ValueError(
             "order must be 0 (the limit), 1 (with the 1/n term) or None (the best there is), "
             f"got {order!r}"
@@ -49,8 +51,7 @@ def input_law(network: Network, inputs: Any) -> Moments:
     if inputs is None:
         return Moments.unit(second=sp.Integer(1) if network.symbolic else 1.0)
     if _one_symbol(inputs):
-        if inputs.is_negative:
-            raise ValueError(f"x.x/n cannot be negative, got {inputs}; declare it positive")
+        check_number("x.x/n", inputs, "declare it positive, or give the inputs", least=0)
         return Moments.unit(second=inputs)
     return Moments.of_data(network.check_inputs(inputs))
 

@@ -14,7 +14,7 @@ from varprop.results import Result
 from varprop.theory.arguments import check_number, check_numbers
 from varprop.theory.meanfield import angles, limits, tabulate
 from varprop.theory.meanfield.fixed_points import MARGIN
-from varprop.theory.meanfield.stack import KEEP, SKIP, START
+from varprop.theory.meanfield.stack import KEEP, LARGEST, SKIP, START
 from varprop.theory.meanfield.tabulate import Table
 
 if TYPE_CHECKING:
@@ -172,8 +172,9 @@ def phase_diagram(
                 f"{name} must be one-dimensional and not empty, got shape {grid.shape}; {one}"
             )
     check_number("keep", keep, KEEP, above=0, most=1, symbols=False)
-    check_number("skip", skip, SKIP, symbols=False)
-    check_number("start", start, START, above=0, symbols=False)
+    check_number("skip", skip, SKIP, least=-LARGEST, most=LARGEST, symbols=False)
+    check_number("start", start, START, above=0, most=LARGEST, symbols=False)
+    keep, skip, start = float(keep), float(skip), float(start)
     strength = weights[:, None] / keep
     if phi.homogeneous:
         second, slope = phi.second_moment(1.0), phi.derivative_second_moment(1.0)

@@ -16,7 +16,7 @@ from varprop import activations
 from varprop.activations import Activation
 from varprop.activations.symbols import Number
 from varprop.results import Result
-from varprop.theory.arguments import check_number
+from varprop.theory.arguments import check_number, check_numbers, check_whole
 from varprop.theory.meanfield import correlation, limits
 from varprop.theory.meanfield.fixed_points import (
     MARGIN,
@@ -25,7 +25,7 @@ from varprop.theory.meanfield.fixed_points import (
     fixed_points,
     reached,
 )
-from varprop.theory.meanfield.stack import KEEP, SKIP, START, Stack
+from varprop.theory.meanfield.stack import KEEP, LARGEST, SKIP, START, Stack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,14 +154,18 @@ class MeanField(Stack, Result):
 
     def correlation_map(self, deficit: Number) -> Number:
         """1 - c' of two inputs at q*, from their deficit 1 - c; inputs have independent masks."""
-        return self._pair.next(deficit)
+        return self._pair.next(self._deficits(deficit))
 
     def iterate_correlation(self, deficit: Number, depth: int) -> np.ndarray:
         """1 - c_0, ..., 1 - c_depth at q*: shape (depth + 1, *shape of deficit)."""
-        layers = [np.asarray(deficit, float)]
+        check_whole("depth", depth, 0, "it counts the layers")
+        layers = [self._deficits(deficit)]
         for _ in range(depth):
-            layers.append(self.correlation_map(layers[-1]))
+            layers.append(np.asarray(self._pair.next(layers[-1])))
         return np.stack(layers)
+
+    def _deficits(self, deficit: Number) -> np.ndarray:
+        return check_numbers("the deficit 1 - c", deficit, "give 1 - c, from 0 to 2")
 
     @cached_property
     def correlation_deficit(self) -> float:
@@ -254,6 +258,6 @@ def mean_field(
     check_number("weight_variance", weight_variance, f"it is fan_in Var(w); {GRIDS}", above=0)
     check_number("bias_variance", bias_variance, f"it is Var(b); {GRIDS}", least=0)
     check_number("keep", keep, KEEP, above=0, most=1)
-    check_number("skip", skip, SKIP)
-    check_number("start", start, START, above=0, symbols=False)
-    return MeanField(phi, weight_variance, bias_variance, keep, skip, start)
+    check_number("skip", skip, SKIP, least=-LARGEST, most=LARGEST)
+    check_number("start", start, START, above=0, most=LARGEST, symbols=False)
+    return MeanField(phi, weight_variance, bias_variance, keep, skip, float(start))

@@ -82,10 +82,11 @@ def gain(
     jump has none by gradient and critical.
     """
     phi = activations.get(activation)
-    if criterion not in CRITERIA:
+    if not isinstance(criterion, str) or criterion not in CRITERIA:
         raise ValueError(f"unknown criterion {criterion!r}; the criteria are {', '.join(CRITERIA)}")
     _check_second_moment(q)
     check_number("bias_variance", bias_variance, "it is Var(b)", least=0, symbols=False)
+    q, bias_variance = float(q), float(bias_variance)
     if bias_variance and criterion != "critical":
         raise ValueError(
             f"bias_variance counts for the criterion 'critical', got it with {criterion!r}; "
@@ -101,7 +102,7 @@ def gain(
             f"{phi} has no gain by {criterion} at q = {q:g}: the moment it divides by is 0 or "
             "infinite; take another criterion"
         )
-    return Gain(phi, criterion, float(q), float(value), float(bias_variance))
+    return Gain(phi, criterion, q, float(value), bias_variance)
 
 
 def _check_second_moment(q: Any) -> None:

@@ -17,11 +17,13 @@ import numpy as np
 
 from varprop import gaussian
 from varprop.activations import Activation
+from varprop.activations.pairs import variance_of
 from varprop.activations.symbols import Number
-from varprop.theory.arguments import check_numbers, check_whole
+from varprop.theory.arguments import check_numbers, check_whole, has_symbols
 from varprop.theory.meanfield import limits
 
 KEEP = "it is the probability that dropout keeps a unit"
+LARGEST = 1e150  # of factors and starts: their squares are floats
 SKIP = "it is the factor of the shortcut"
 START = "it is the variance q_0"
 
@@ -42,6 +44,7 @@ class Stack:
 
     def variance_map(self, q: Number) -> Number:
         """q' = skip^2 q + (sigma_w^2 / keep) E phi(z)^2 + sigma_b^2, z ~ N(0, q)."""
+        q = q if gaussian.is_symbolic(q) else variance_of(q)
         passed = self.weight_variance / self.keep * self.activation.second_moment(q)
         return self.skip**2 * q + passed + self.bias_variance
 
@@ -62,7 +65,7 @@ class Stack:
         Raises ValueError for a negative depth and for q0 below 0.
         """
         check_whole("depth", depth, 0, "it counts the layers")
-        if self.symbolic or gaussian.is_symbolic(q0):
+        if self.symbolic or any(map(has_symbols, np.ravel(np.asarray(q0, object)))):
             layers = [q0]
             for _ in range(depth):
                 layers.append(self.variance_map(layers[-1]))
