@@ -199,7 +199,7 @@ def draw(results: Results) -> Figure:
         f"√E x² (root second moment, not centred) of the activations x = φ(Wx), {depth} layers of "
         f"width {width}, inputs with x·x/n = 1. Lines: theory; points: networks with real weights; "
         "bars: 95 % bands, simultaneous over the points of a curve. 1/√n and Xavier are one law in "
-        "square layers, drawn separately."
+        "square layers, drawn separately. Grey: ± L/3n."
     )
     figure = style.page(results, 3.5, note=note)
     axes = figure.subplots(2, 2, sharex=True, height_ratios=(2, 1))

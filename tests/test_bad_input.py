@@ -15,6 +15,7 @@ HUGE = 10**400  # beyond the range of floats
 MINUS = sp.Symbol("m", negative=True)
 TANH, RELU = vp.activation("tanh"), vp.activation("relu")
 NET = vp.mlp(4, 2)
+THEORY = vp.predict(NET)
 FIELD = mean_field("tanh", weight_variance=1.5)
 VARIANCE = "a variance q must be a finite number, at least 0; got {}; give floats, or a SymPy"
 CORRELATION = "a correlation c must be a number in [-1, 1]; got {}; divide the covariance by"
@@ -126,7 +127,7 @@ CASES = {
     ),
     "a fraction of Python": (
         lambda: mean_field("tanh", weight_variance=Fraction(3, 2)),
-        "weight_variance must be a finite number above 0, or a SymPy expression, got Fraction(3, 2)",
+        "weight_variance must be a finite number above 0, or a SymPy expression, got Fraction(3",
     ),
     "a shortcut whose square is no float": (
         lambda: mean_field("tanh", weight_variance=1.0, skip=1e200),
@@ -148,6 +149,30 @@ CASES = {
         lambda: vp.gain("tanh", ["critical"]),  # type: ignore[arg-type]
         "unknown criterion ['critical']; the criteria are second_moment,",
     ),
+    "a list as node": (
+        lambda: vp.length_law(NET, node=["relu_1"]),  # type: ignore[arg-type]
+        "unknown node ['relu_1']: did you mean relu_1",
+    ),
+    "a list as quantity": (
+        lambda: THEORY.value("relu_1", ["mean"]),  # type: ignore[arg-type]
+        "unknown quantity of relu_1 ['mean']: ",
+    ),
+    "a list as parametrisation": (
+        lambda: vp.ntk(NET, parametrisation=["ntk"]),  # type: ignore[arg-type]
+        "parametrisation must be 'standard' or 'ntk', got ['ntk']",
+    ),
+    "a symbol as singular value": (
+        lambda: vp.jacobian_spectrum("relu", 2).density(MINUS),
+        "a law is asked at real numbers, got m; give a number or an array",
+    ),
+    "a number as shape": (
+        lambda: vp.init.fans(3),  # type: ignore[arg-type]
+        "fans need a weight of at least 2 axes, got shape 3: for a bias, pass the shape",
+    ),
+    "half a group": (
+        lambda: vp.init.fans((4, 4), groups=0.5),  # type: ignore[arg-type]
+        "groups must be a positive integer or a SymPy expression, got 0.5: pass the groups",
+    ),
 }
 
 
@@ -167,3 +192,10 @@ def test_lists_and_sympy_numbers_are_numbers():
         vp.phase_diagram("tanh", [1.5], [0.1], keep=keep) for keep in (sp.Rational(1, 2), 0.5)
     )
     assert one.fixed_point == other.fixed_point
+
+
+def test_exact_numbers_are_points_of_a_law():
+    law = vp.length_law(NET)
+    half = sp.Rational(1, 2)
+    assert law.quantile(half) == law.quantile(0.5)  # type: ignore[arg-type]
+    assert law.moment(half) == law.moment(0.5)  # type: ignore[arg-type]

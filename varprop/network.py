@@ -60,7 +60,7 @@ class Network:
         return iter(self.nodes)
 
     def __getitem__(self, name: str) -> Node:
-        if name not in self._by_name:
+        if not isinstance(name, str) or name not in self._by_name:
             raise unknown("node", name, self._by_name)
         return self._by_name[name]
 
@@ -179,8 +179,10 @@ def unknown(kind: str, name: Any, known: Collection[str]) -> ValueError:
 class ByNode(dict):
     """A table by node name, in which an unknown name is a ValueError."""
 
-    def __missing__(self, name: Any) -> Any:
-        raise unknown("node", name, self)
+    def __getitem__(self, name: Any) -> Any:
+        if not isinstance(name, str) or name not in self:
+            raise unknown("node", name, self)
+        return super().__getitem__(name)
 
 
 class Graph:

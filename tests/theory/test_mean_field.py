@@ -313,3 +313,16 @@ def test_the_mean_field_of_sign_can_be_printed():
     slope = 2 / np.pi / np.sqrt(1 - c**2) / 1.3
     assert biased.chi_correlation == pytest.approx(slope, rel=1e-8)
     assert biased._pair.slope(np.array([0.0, 0.5]))[0] == np.inf
+
+
+def test_a_fixed_point_far_above_the_grid_is_found():
+    """tanh^2 < 1, so q* lies between the bias variance and that plus the weight variance."""
+    field = vp.mean_field("tanh", weight_variance=1.5, bias_variance=1e10)
+    assert 1e10 < field.fixed_point <= 1e10 + 1.5
+    assert field.stability == "stable" and field.phase == "ordered"
+
+
+def test_where_rounding_decides_the_first_step_a_fixed_point_is_reached():
+    """relu6 is ReLU up to 6 roots of q = 0.5, so F(q) - q is below rounding; above, F(q) < q."""
+    field = vp.mean_field("relu6", weight_variance=2.0, start=0.5)
+    assert field.fixed_point == 0 and field.stability == "stable"

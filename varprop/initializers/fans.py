@@ -1,6 +1,7 @@
 """Fans of a weight tensor, and torch's table of gains."""
 
 import math
+from numbers import Integral
 
 import sympy
 from sympy import Expr, Rational
@@ -16,12 +17,18 @@ def fans(shape: tuple[Scalar, ...], groups: int = 1) -> tuple[Scalar, Scalar]:
     outputs that one input enters (stride 1). torch.nn.init leaves out /groups in fan_out, and reads
     a transposed convolution's weight (c_in, c_out/groups, *kernel) as if it were this one.
     """
-    if len(shape) < 2:
+    if not isinstance(shape, list | tuple) or len(shape) < 2:
         raise ValueError(
-            f"fans need a weight of at least 2 axes, got shape {tuple(shape)}: "
+            f"fans need a weight of at least 2 axes, got shape {shape!r}: "
             "for a bias, pass the shape of the weight it is added to"
         )
     rows, channels, *kernel = shape
+    whole = isinstance(groups, Integral) and not isinstance(groups, bool) and groups > 0
+    if not whole and not (isinstance(groups, Expr) and groups.is_positive is not False):
+        raise ValueError(
+            f"groups must be a positive integer or a SymPy expression, got {groups!r}: pass the "
+            "groups of the layer"
+        )
     if sympy.Mod(rows, groups).is_zero is False:
         raise ValueError(
             f"groups must divide the output channels, got groups={groups} for shape "

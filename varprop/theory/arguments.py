@@ -76,6 +76,17 @@ def check_numbers(
     return entries.astype(float)
 
 
+def real_points(x: Any) -> np.ndarray:
+    """Points at which a law is asked, as floats; infinities are points too."""
+    try:
+        points = np.asarray(x, float)
+    except (TypeError, ValueError, OverflowError):
+        points = np.array(np.nan)
+    if isinstance(x, str | bytes) or np.any(np.isnan(points)):
+        raise ValueError(f"a law is asked at real numbers, got {x!r}; give a number or an array")
+    return points
+
+
 def check_whole(name: str, value: Any, least: int, remedy: str, *, symbols: bool = False) -> None:
     """Raise ValueError unless the value is an integer of at least `least`, or has symbols."""
     if symbols and has_symbols(value):

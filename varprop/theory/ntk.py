@@ -21,7 +21,7 @@ def ntk(network: Network, inputs: Any = None, parametrisation: str = "standard")
     Raises ValueError for an unknown parametrisation, for weights that are used more than once, and
     where `predict` does.
     """
-    if parametrisation not in RATES:
+    if not isinstance(parametrisation, str) or parametrisation not in RATES:
         raise ValueError(f"parametrisation must be 'standard' or 'ntk', got {parametrisation!r}")
     theory = predict(network, inputs)
     if network.tied:

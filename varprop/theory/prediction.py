@@ -135,6 +135,8 @@ class Prediction(Result):
 
     def _entry(self, node: str, quantity: str) -> Entry:
         name = self.network[node].name
+        if not isinstance(quantity, str):
+            raise unknown(f"quantity of {node}", quantity, self.quantities(node))
         if quantity in _FLUCTUATIONS:
             known = getattr(self, _FLUCTUATIONS[quantity])[name]
             if isinstance(known, Absent):

@@ -17,22 +17,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from varprop.theory.arguments import check_number
+from varprop.theory.arguments import check_number, real_points
 from varprop.theory.finite_width.factor import Factor
 from varprop.theory.finite_width.inversion import Inverse, invert
 
 Array = np.ndarray
-
-
-def _points(x: Any) -> Array:
-    """The points of a distribution function, as floats; infinities are points too."""
-    try:
-        points = np.asarray(x, float)
-    except (TypeError, ValueError):
-        points = np.array(np.nan)
-    if isinstance(x, str) or np.any(np.isnan(points)):
-        raise ValueError(f"a law is asked at real numbers, got {x!r}; give a number or an array")
-    return points
 
 
 @dataclass(frozen=True)
@@ -61,6 +50,7 @@ class LengthLaw:
     def moment(self, k: float) -> float:
         """E M^k for k >= 0; inf where it leaves the range of floats."""
         check_number("k", k, "E M^k is known for powers from 0 up", least=0, symbols=False)
+        k = float(k)
         if k == 0:
             return 1.0
         with np.errstate(over="ignore", divide="ignore"):
@@ -98,7 +88,7 @@ class LengthLaw:
     def log_normal_cdf(self, x: Any) -> Array:
         """P(M <= x) in the log-normal limit."""
         with np.errstate(divide="ignore"):
-            y = np.log(np.maximum(_points(x), 0.0))
+            y = np.log(np.maximum(real_points(x), 0.0))
         mean = np.log(self.start) + sum(c * np.log(f.moment(1)) for f, c in self._counted.items())
         return special.ndtr((y - mean + self.beta / 2) / np.sqrt(self.beta))
 
@@ -108,16 +98,19 @@ class LengthLaw:
 
     def quantile(self, p: float) -> float:
         """The least x with P(M <= x) >= p, for p in (0, 1)."""
-        if _points(p).ndim or not 0 < p < 1:
+        place = real_points(p)
+        if place.ndim or not 0 < place < 1:
             raise ValueError(f"a quantile needs one probability between 0 and 1, got {p!r}")
-        if p <= self.dead:
+        if place <= self.dead:
             return 0.0
         with np.errstate(over="ignore"):
-            return float(np.exp(self._inverse.quantile((p - self.dead) / (1 - self.dead))))
+            return float(
+                np.exp(self._inverse.quantile((float(place) - self.dead) / (1 - self.dead)))
+            )
 
     def cdf(self, x: Any) -> Array:
         """P(M <= x)."""
-        x = _points(x)
+        x = real_points(x)
         with np.errstate(divide="ignore"):
             y = np.log(np.maximum(x, 0.0))
         inside = np.where(y > -np.inf, self._inverse.cdf(np.nan_to_num(y, neginf=0.0)), 0.0)
@@ -125,13 +118,13 @@ class LengthLaw:
 
     def density(self, x: Any) -> Array:
         """The density at x > 0; zero elsewhere. What is missing of 1 is at 0 (`dead`)."""
-        x = _points(x)
+        x = real_points(x)
         live = np.where(x > 0, x, 1.0)
         return np.where(x > 0, self.log_density(np.log(live)) / live, 0.0)
 
     def log_density(self, y: Any) -> Array:
         """The density of y = log M: its integral is 1 - `dead`."""
-        y, inverse = _points(y), self._inverse
+        y, inverse = real_points(y), self._inverse
         inside = (y > inverse.low) & (y < inverse.low + inverse.period)
         return np.where(inside, (1 - self.dead) * np.maximum(inverse.density(y), 0.0), 0.0)
 

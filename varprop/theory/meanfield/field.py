@@ -259,5 +259,5 @@ def mean_field(
     check_number("bias_variance", bias_variance, f"it is Var(b); {GRIDS}", least=0)
     check_number("keep", keep, KEEP, above=0, most=1)
     check_number("skip", skip, SKIP, least=-LARGEST, most=LARGEST)
-    check_number("start", start, START, above=0, most=LARGEST, symbols=False)
+    check_number("start", start, START, above=0, symbols=False)
     return MeanField(phi, weight_variance, bias_variance, keep, skip, float(start))

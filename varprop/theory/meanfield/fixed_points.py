@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 LOW, HIGH, PER_DECADE = 1e-12, 1e8, 24
+FARTHEST = 1e150  # variances beyond it count as infinite
 CLOSE, FINER = 1e-2, 24  # the grid is refined where |F(q)/q - 1| is below CLOSE
 NOISE, CANCELLED = 2e-14, 1e-15  # of (F(q) - q)/q: of quadratures, and of closed forms times q
 MARGIN = 1e-9  # |chi - 1| below this is critical
@@ -60,7 +61,9 @@ def fixed_points(F: VarianceMap) -> tuple[FixedPoint, ...]:
     for i in _dips(excess, noise(q)):
         points += _touch(F, float(q[i - 1]), float(q[i + 1]), float(np.sign(excess[i - 1])))
     points.sort()
-    if sign[-1] > 0 or F.growth > 1 + MARGIN:
+    if sign[-1] > 0 and F.growth < 1 - MARGIN:
+        points.append(_far(F))
+    elif sign[-1] > 0 or F.growth > 1 + MARGIN:
         points.append(FixedPoint(np.inf, F.growth, "stable"))
     return tuple(points)
 
@@ -74,6 +77,8 @@ def reached(points: tuple[FixedPoint, ...], F: VarianceMap, start: float) -> Fix
         return at[0]
     up = float(F.excess(np.asarray(start))) > 0
     beyond = [p for p in points if (p.q > start if up else p.q < start)]
+    if not beyond:  # only rounding of F(q)/q - 1 points to where no fixed point is
+        return points[-1] if up else points[0]
     return beyond[0] if up else beyond[-1]
 
 
@@ -87,6 +92,16 @@ def _near_zero(F: VarianceMap, first: float, excess: float) -> list[FixedPoint]:
         return [zero]
     root = first * rise / (rise - excess)  # F(q)/q is linear there
     return [zero, _inner(F, root, rise, excess)]
+
+
+def _far(F: VarianceMap) -> FixedPoint:
+    """The root above the grid, of an F that grows slower than q."""
+    low, high = HIGH, 1e2 * HIGH
+    while float(F.excess(np.asarray(high))) > 0 and high < FARTHEST:
+        low, high = high, 1e2 * high
+    if high >= FARTHEST:
+        return FixedPoint(np.inf, F.growth, "stable")
+    return _inner(F, find_root(_excess(F), low, high), 1.0, -1.0)
 
 
 def noise(q: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from varprop.laws import Law
 from varprop.laws.structured import Orthogonal
 from varprop.layers import Dense, Elementwise, Input
 from varprop.network import Network, check_network
-from varprop.theory.arguments import check_number, has_symbols
+from varprop.theory.arguments import check_number, has_symbols, real_points
 from varprop.theory.meanfield.field import mean_field
 from varprop.theory.predict import predict
 from varprop.theory.spectra.free import Factor, product_moments
@@ -78,11 +78,11 @@ class JacobianSpectrum:
 
     def density(self, squared: Any) -> np.ndarray:
         """The density of squared singular values, without the atoms."""
-        return self._gated.density(squared)
+        return self._gated.density(real_points(squared))
 
     def survival(self, squared: Any) -> np.ndarray:
         """The share of squared singular values above the given ones, atoms included."""
-        return self._gated.survival(squared)
+        return self._gated.survival(real_points(squared))
 
     @property
     def _gated(self) -> Gated:
