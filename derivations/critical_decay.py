@@ -6,7 +6,6 @@ import mpmath
 import sympy as sp
 
 from derivations.derivation import Derivation, Step, row
-from derivations.expectations import gaussian_density
 from varprop.activations import X, custom, get
 from varprop.theory.meanfield import mean_field, power_laws
 from varprop.theory.meanfield.vanishing import Side, expansion
@@ -136,6 +135,13 @@ def smooth_correlation_decay() -> Derivation:
     )
 
 
+def _half_moment(k: int) -> Any:
+    """E z^k over z > 0, by parts `E z^k = (k - 1) q E z^(k-2)` from 1/2 and sqrt(q/(2 pi))."""
+    if k < 2:
+        return sp.sqrt(q / (2 * sp.pi)) if k else sp.Rational(1, 2)
+    return (k - 1) * q * _half_moment(k - 2)
+
+
 def vanishing_variance() -> Derivation:
     z = sp.Symbol("z", positive=True)
     slope, bend, third = (sp.symbols(f"{name}+ {name}-", real=True) for name in "skt")
@@ -147,14 +153,9 @@ def vanishing_variance() -> Derivation:
         return side.s * u + side.k * u**2 / 2 + side.t * u**3 / 6
 
     def mean(f: Any, highest: int) -> Any:
-        """E f on both sides, by integrals over z > 0, up to that power of z."""
-        total = f(right, z) + f(left, -z)
-        powers = sp.Poly(sp.expand(total), z).terms()
-        return sum(
-            c * sp.integrate(z**k * gaussian_density(z, q), (z, 0, sp.oo))
-            for (k,), c in powers
-            if k <= highest
-        )
+        """E f on both sides, by half moments, up to that power of z."""
+        powers = sp.Poly(sp.expand(f(right, z) + f(left, -z)), z).terms()
+        return sum(c * _half_moment(k) for (k,), c in powers if k <= highest)
 
     weight: Any = 2 / (right.s**2 + left.s**2)
     passed = mean(lambda side, u: phi(side, u) ** 2, 4)
@@ -174,13 +175,13 @@ def vanishing_variance() -> Derivation:
         (
             Step(
                 "q'/q from half-normal moments: varprop's `1 + A sqrt(q) + B q`",
-                sp.simplify(weight * passed / q),
+                sp.expand(weight * passed / q),
                 1 + found.root * root + found.linear * q,
                 what="q'/q up to q",
             ),
             Step(
                 "chi_perp has the same A, so a gradient shrinks as much as q to this order",
-                sp.simplify(weight * slopes),
+                sp.expand(weight * slopes),
                 1 + found.root * root + found.gradient * q,
                 what="chi_perp up to q",
             ),

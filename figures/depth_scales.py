@@ -25,7 +25,7 @@ def parameters(full: bool) -> dict[str, Any]:
     shown = [2, 4, 8, 12, 16, 20]
     if full:
         return {"width": 1024, "draws": 512, "margin": 0.1, "shown": shown}
-    return {"width": 256, "draws": 200, "margin": 0.35, "shown": shown[:5]}
+    return {"width": 256, "draws": 400, "margin": 0.35, "shown": shown[:5]}
 
 
 def weight_of(series: str) -> float:

@@ -92,7 +92,7 @@ def draw(results: Results) -> Figure:
         "Left: gain g, weights of variance g²/n, by what it asks for z ~ N(0, 1) (critical: at the "
         "fixed point that goes with g, no bias); no mark where a criterion has no gain. Right: "
         "factors per layer of errors of the variance (χ∥) and of gradient second moments (χ⊥) at "
-        "q = 1, under E φ² = 1. Where χ∥\u00a0>\u00a01 deep layers leave q = 1. "
+        "q = 1, under E φ² = 1. Where χ∥ > 1 deep layers leave q = 1. "
         "Arrows: beyond the axis."
     )
     figure = style.page(results, 0.155 * rows.size + 0.9, note=note)

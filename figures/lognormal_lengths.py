@@ -102,5 +102,5 @@ def draw(results: Results) -> Figure:
         style.letter(axes, f"n = {width}, L = {width * about['ratio']}")
         style.doubt(axes, results.doubted(str(width)))
     panels[0].set_ylabel("density over networks")
-    panels[-1].legend(loc="upper left")
+    panels[0].legend(loc="upper left")
     return figure

@@ -1,5 +1,6 @@
 """How every figure looks: column widths, type, colours, and the caption of verdicts."""
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -74,7 +75,7 @@ def page(results: Results, height: float, note: str, width: float = PAGE) -> Fig
     """An empty figure of `height` inches; under it what it shows and the verdicts."""
     plain: dict[str, Any] = {"color": INK}
     alarm: dict[str, Any] = {"color": ALARM, "fontweight": "bold"}
-    entries = [(plain, textwrap.wrap(note, int(width * LETTERS)))]
+    entries = [(plain, _lines(note, int(width * LETTERS)))]
     for claim in told(results.claims):
         entries.append((plain if claim.confirmed else alarm, wrapped(claim, width)))
     below = LINE * (sum(len(lines) for _, lines in entries) + 0.7)
@@ -117,7 +118,12 @@ def _joined(group: list[Claim]) -> Claim:
 def wrapped(claim: Claim, width: float) -> list[str]:
     """The caption lines of a claim; bold type is wider."""
     letters = int(width * (LETTERS if claim.confirmed else 0.87 * LETTERS))
-    return textwrap.wrap(f"{claim.verdict}: {claim.statement}. {claim.evidence}", letters)
+    return _lines(f"{claim.verdict}: {claim.statement}. {claim.evidence}", letters)
+
+
+def _lines(text: str, letters: int) -> list[str]:
+    """The lines of a caption; relations such as "q = 1" stay on one."""
+    return textwrap.wrap(re.sub(r" ([=<>≤≥×]) ", "\u00a0\\1\u00a0", text), letters)
 
 
 def doubt(axes: Axes, verdict: str, where: tuple[float, float] = (0.5, 0.5)) -> None:

@@ -15,6 +15,7 @@ from varprop.initializers import normal
 from varprop.layers import Dense, Scale
 from varprop.layers.elementwise import Elementwise
 from varprop.ledger import Settings, claims
+from varprop.montecarlo import simulate as honest_simulate
 from varprop.stats import Verdict
 from varprop.theory import predict as honest_predict
 
@@ -25,24 +26,27 @@ def _experiment(claim: str, index: int):
     return CLAIMS[claim].experiments[index]
 
 
+def _rescaled(network, factor, only=None):
+    """The network with `factor` times its weight variance, in all dense nodes or in one."""
+    nodes = tuple(
+        node._replace(
+            layer=replace(
+                node.layer, weights=normal(variance=factor * float(node.layer.weight_variance))
+            )
+        )
+        if isinstance(node.layer, Dense) and only in (None, node.name)
+        else node
+        for node in network.nodes
+    )
+    return replace(network, nodes=nodes)
+
+
 def _stated_variance(monkeypatch, factor, only=None):
     """The theory's network has weight variance `factor` times the stated one."""
-
-    def predict(network, inputs=None):
-        nodes = tuple(
-            node._replace(
-                layer=replace(
-                    node.layer,
-                    weights=normal(variance=factor * float(node.layer.weight_variance)),
-                )
-            )
-            if isinstance(node.layer, Dense) and only in (None, node.name)
-            else node
-            for node in network.nodes
-        )
-        return honest_predict(replace(network, nodes=nodes), inputs)
-
-    monkeypatch.setattr("varprop.ledger.experiments.predict", predict)
+    monkeypatch.setattr(
+        "varprop.ledger.experiments.predict",
+        lambda network, inputs=None: honest_predict(_rescaled(network, factor, only), inputs),
+    )
 
 
 def theory_factor(monkeypatch):
@@ -122,6 +126,14 @@ def engine_factor(monkeypatch):
     _drawn_weights(monkeypatch, lambda self, p: (p[0] * (1.9 / 2) ** 0.5, *p[1:]))
 
 
+def engine_variance(monkeypatch):
+    """For the engine that draws no weights: the network that it is given has the wrong ones."""
+    monkeypatch.setattr(
+        "varprop.ledger.experiments.simulate",
+        lambda network, *args, **kwargs: honest_simulate(_rescaled(network, 1.05), *args, **kwargs),
+    )
+
+
 def engine_fan(monkeypatch):
     root = lambda self: (self.fan_in / self.fan_out) ** 0.5  # noqa: E731
     _drawn_weights(monkeypatch, lambda self, p: (p[0] * root(self), *p[1:]))
@@ -190,6 +202,8 @@ MUTANTS = {
     "engine: fan_out for fan_in": (engine_fan, "glorot-compromise", 0),
     "engine: forgotten bias": (engine_bias, "tanh-with-bias", 0),
     "engine: values 3 % off": (engine_value, "he-relu", 0),
+    "engine: 1.05 for 1": (engine_variance, "vanishing-variance", 0),
+    "engine: 1.05 for 1, softsign": (engine_variance, "vanishing-variance", 1),
     "engine: gradients 5 % off": (engine_gradient, "he-relu", 0),
     "engine: forgotten square on a skip scale": (engine_skip_square, "residual-doubling", 1),
 }

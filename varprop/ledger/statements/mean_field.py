@@ -165,6 +165,21 @@ def _dropout(keep: float, stated: float, depth: int = 12, width: int = 512) -> E
     return run
 
 
+def _vanishing(activation: str, first: float, last: float) -> Experiment:
+    """Values and gradients over 8 layers that take E z^2 from `first` to `last`."""
+    return values(
+        f"{activation}, 8 layers",
+        _stack(activation, 1.0, depth=8, width=1024),
+        [
+            Stated("dense_9", "second_moment", last),
+            Stated("dense_1", "grad_second_moment", last / first),
+        ],
+        inputs=lambda: np.full((1, 1024), sqrt(first)),
+        draws=512,
+        margin=0.1,
+    )
+
+
 EDGE = 1.760954639606739  # tanh, sigma_b^2 = 0.05
 ERF_BIAS = 0.5 - sqrt(3) / 2 * asin(0.5)
 GELU_WEIGHT, GELU_BIAS, GELU_STAR = 1.98305826, 0.17292239, (3 + sqrt(17)) / 2
@@ -240,6 +255,19 @@ CLAIMS = (
                 _aligned("tanh", EDGE, 0.05, 7),
             ),
             _gradient_factor("gradients", _stack("tanh", EDGE, 0.05), (5, 7), 1.0, 0.295),
+        ),
+    ),
+    Claim(
+        name="vanishing-variance",
+        title="At Var(w) = 1/n a signal dies like a power of the depth: tanh 1/l, softsign 1/l^2",
+        statement="from E z^2 = q_0, after l layers: tanh 1/(1/q_0 + 2 l), so 1/(2 l) in depth; "
+        "softsign 1/(1/sqrt(q_0) + l sqrt(8/pi))^2, so pi/(8 l^2); gradients shrink as much",
+        source=f"{PDLT}, for tanh and other smooth activations",
+        derivation="vanishing-variance",
+        note="phi'' of softsign jumps at 0, so that E phi^2 lacks q^(3/2) and not only q^2.",
+        experiments=(
+            _vanishing("tanh", 0.05, 1 / (20 + 2 * 8)),
+            _vanishing("softsign", 0.0025, (20 + 8 * sqrt(8 / pi)) ** -2),
         ),
     ),
     Claim(
