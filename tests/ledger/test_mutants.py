@@ -15,9 +15,11 @@ from varprop.initializers import normal
 from varprop.layers import Dense, Scale
 from varprop.layers.elementwise import Elementwise
 from varprop.ledger import Settings, claims
+from varprop.ledger.statements.gains import GAMMAS, unit_variance
 from varprop.montecarlo import simulate as honest_simulate
 from varprop.stats import Verdict
 from varprop.theory import predict as honest_predict
+from varprop.theory.meanfield import gain
 
 CLAIMS = {claim.name: claim for claim in claims()}
 
@@ -221,3 +223,11 @@ def test_a_planted_fault_is_refuted(mutant, monkeypatch, seed):
 def test_without_a_fault_the_same_experiment_confirms(claim, index, seed):
     evidence = _experiment(claim, index)(Settings(seed=seed))
     assert evidence.verdict is Verdict.CONFIRMED, evidence.summary
+
+
+def test_exact_gains_have_theunit_variance_that_published_ones_miss():
+    exact = {name: gain(name, "variance").value for name in GAMMAS}
+    assert _experiment("nfnet-gammas", 0)(Settings()).verdict is Verdict.REFUTED
+    assert unit_variance(exact)(Settings()).verdict is Verdict.CONFIRMED
+    one_off = {**exact, "gelu": exact["gelu"] + 5e-4}
+    assert unit_variance(one_off)(Settings()).verdict is Verdict.REFUTED

@@ -12,6 +12,7 @@ THEMES = (
     "depth",
     "tanh",
     "mean_field",
+    "gains",
     "kernels",
     "defaults",
     "truncation",
@@ -19,6 +20,7 @@ THEMES = (
     "symmetry",
     "spectra",
     "special",
+    "frames",
     "finite_width",
 )
 """The modules of `varprop.ledger.statements`, in the order in which the ledger shows them."""

@@ -1,4 +1,4 @@
-"""Mean field: edges of chaos, the laws of decay on them, dropout, and what gains really do."""
+"""Mean field: edges of chaos, the laws of decay on them, and dropout."""
 
 from math import asin, pi, sqrt
 
@@ -7,7 +7,7 @@ import torch
 
 from varprop.activations import Activation
 from varprop.builders import mlp
-from varprop.initializers import normal, variance_scaling, xavier_normal
+from varprop.initializers import normal, variance_scaling
 from varprop.ledger.claim import Claim, Evidence, Experiment, Series, Settings
 from varprop.ledger.experiments import ERROR_RATE, MARGIN, Stated, against, values
 from varprop.montecarlo import simulate
@@ -19,17 +19,17 @@ POOLE = "Poole et al. (2016)"
 SCHOENHOLZ = "Schoenholz et al. (2017)"
 HAYOU = "Hayou, Doucet & Rousseau (2019)"
 PDLT = "Roberts, Yaida & Hanin (2022), The Principles of Deep Learning Theory, chapter 5"
-TORCH = "torch.nn.init.calculate_gain"
 DRAWS = 256
 
 
-def _stack(
+def stack(
     activation: str | Activation,
     weight: float,
     bias: float = 0.0,
     depth: int = 10,
     width: int = 512,
 ) -> Network:
+    """Layers of fan_in Var(w) = `weight` and Var(b) = `bias`, and a readout of the same."""
     weights = variance_scaling(weight, "fan_in", "normal")
     return mlp(
         width,
@@ -55,7 +55,7 @@ def _judged(relative: np.ndarray, margin: float, level: float) -> tuple[Verdict,
         return Verdict.UNDECIDED, -1.0, float("inf")
 
 
-def _gradient_factor(
+def gradient_factor(
     name: str, drawn: Network, layers: tuple[int, int], stated: float, second: float = 1.0
 ) -> Experiment:
     """The factor of gradient second moments per layer, from two layers of a net."""
@@ -169,7 +169,7 @@ def _vanishing(activation: str, first: float, last: float) -> Experiment:
     """Values and gradients over 8 layers that take E z^2 from `first` to `last`."""
     return values(
         f"{activation}, 8 layers",
-        _stack(activation, 1.0, depth=8, width=1024),
+        stack(activation, 1.0, depth=8, width=1024),
         [
             Stated("dense_9", "second_moment", last),
             Stated("dense_1", "grad_second_moment", last / first),
@@ -182,8 +182,6 @@ def _vanishing(activation: str, first: float, last: float) -> Experiment:
 
 EDGE = 1.760954639606739  # tanh, sigma_b^2 = 0.05
 ERF_BIAS = 0.5 - sqrt(3) / 2 * asin(0.5)
-GELU_WEIGHT, GELU_BIAS, GELU_STAR = 1.98305826, 0.17292239, (3 + sqrt(17)) / 2
-SILU_WEIGHT, SILU_BIAS, SILU_SLIP = 1.98800468, 0.55514317, 0.055514317
 
 
 def _aligned(activation: str, weight: float, bias: float, layers: int) -> np.ndarray:
@@ -202,11 +200,11 @@ CLAIMS = (
         experiments=(
             values(
                 "q*, from 1",
-                _stack("tanh", 1.69, 0.09),
+                stack("tanh", 1.69, 0.09),
                 [Stated("dense_7", "second_moment", 0.607047)],
                 draws=DRAWS,
             ),
-            _gradient_factor("gradients", _stack("tanh", 1.69, 0.09), (5, 7), 0.939807, 0.306),
+            gradient_factor("gradients", stack("tanh", 1.69, 0.09), (5, 7), 0.939807, 0.306),
         ),
     ),
     Claim(
@@ -219,12 +217,12 @@ CLAIMS = (
         experiments=(
             values(
                 "q* = 1/2",
-                _stack("erf", pi / 4 * sqrt(3), ERF_BIAS),
+                stack("erf", pi / 4 * sqrt(3), ERF_BIAS),
                 [Stated("dense_7", "second_moment", 0.5)],
                 draws=DRAWS,
             ),
-            _gradient_factor(
-                "gradients", _stack("erf", pi / 4 * sqrt(3), ERF_BIAS), (5, 7), 1.0, 0.333
+            gradient_factor(
+                "gradients", stack("erf", pi / 4 * sqrt(3), ERF_BIAS), (5, 7), 1.0, 0.333
             ),
         ),
     ),
@@ -236,7 +234,7 @@ CLAIMS = (
         derivation="relu-correlation-decay",
         experiments=(
             _alignment(
-                "from c = 0.5", _stack("relu", 2.0, depth=6), 0.5, _aligned("relu", 2.0, 0.0, 7)
+                "from c = 0.5", stack("relu", 2.0, depth=6), 0.5, _aligned("relu", 2.0, 0.0, 7)
             ),
         ),
     ),
@@ -250,11 +248,11 @@ CLAIMS = (
         experiments=(
             _alignment(
                 "from c = 0.5",
-                _stack("tanh", EDGE, 0.05, depth=6),
+                stack("tanh", EDGE, 0.05, depth=6),
                 (0.570048 - 0.05) / EDGE,
                 _aligned("tanh", EDGE, 0.05, 7),
             ),
-            _gradient_factor("gradients", _stack("tanh", EDGE, 0.05), (5, 7), 1.0, 0.295),
+            gradient_factor("gradients", stack("tanh", EDGE, 0.05), (5, 7), 1.0, 0.295),
         ),
     ),
     Claim(
@@ -278,93 +276,5 @@ CLAIMS = (
         source=f"{SCHOENHOLZ}, section 4; Pretorius et al. (2018)",
         derivation="dropout-correlation",
         experiments=(_dropout(0.9, 0.627146), _dropout(0.8, 0.472799)),
-    ),
-    Claim(
-        name="gelu-criticality",
-        title="GELU's critical point at q* = (3 + sqrt(17))/2",
-        statement=f"C_W = {GELU_WEIGHT}, C_b = {GELU_BIAS}: both factors are 1, so q* = 3.56155 "
-        "and gradients are kept",
-        source=PDLT,
-        derivation="stricter-criticality",
-        note="E phi phi'' = 0 there. The fixed point is half-stable: it attracts from above; from "
-        "below the variance drifts, very slowly, to a stable one at 3.035.",
-        experiments=(
-            _gradient_factor(
-                "gradients",
-                _stack("gelu", GELU_WEIGHT, GELU_BIAS),
-                (5, 7),
-                1.0,
-                (GELU_STAR - GELU_BIAS) / GELU_WEIGHT,
-            ),
-        ),
-    ),
-    Claim(
-        name="silu-decimal-slip",
-        title="'SiLU is critical at C_W = 1.98800468, C_b = 0.055514317'",
-        statement=f"at C_W = {SILU_WEIGHT}, C_b = {SILU_SLIP} gradients keep their size",
-        source="code that sets PDLT's critical initialization",
-        derivation="stricter-criticality",
-        expected=Verdict.REFUTED,
-        note=f"A decimal slip: C_b = {SILU_BIAS}. With the slip q* = 0.12, and gradients shrink by "
-        "0.55 in each layer.",
-        experiments=(
-            _gradient_factor(
-                "gradients", _stack("silu", SILU_WEIGHT, SILU_SLIP, 6, 256), (5, 6), 1.0, 0.0325
-            ),
-        ),
-    ),
-    Claim(
-        name="tanh-five-thirds",
-        title="torch's gain 5/3 for tanh: steady forward, exploding backward",
-        statement="Var(w) = (5/3)^2/n: q* = 1.1785, and gradients grow by 1.2098 per layer",
-        source=TORCH,
-        derivation="gain-table",
-        rows=("C3",),
-        experiments=(
-            values(
-                "q*",
-                mlp(512, 7, activation="tanh", weights=xavier_normal(gain=5 / 3)),
-                [Stated("dense_7", "second_moment", 1.1785)],
-                draws=DRAWS,
-            ),
-            _gradient_factor("gradients", _stack("tanh", 25 / 9), (5, 7), 1.2098, 0.42426),
-        ),
-    ),
-    Claim(
-        name="selu-three-quarters",
-        title="'Gain 3/4 makes SELU networks self-normalizing'",
-        statement="Var(w) = (3/4)^2/n: second moments settle at 1",
-        source=f"a reading of {TORCH}",
-        derivation="gain-table",
-        expected=Verdict.REFUTED,
-        note="They settle at 0.02303 before and 0.0409 after the activation. Self-normalization is "
-        "gain 1; 3/4 keeps gradients (1.0037 per layer).",
-        experiments=(
-            values(
-                "q* = 1",
-                _stack("selu", 9 / 16, width=512, depth=8),
-                [Stated("dense_8", "second_moment", 1.0)],
-                draws=2 * DRAWS,
-            ),
-        ),
-    ),
-    Claim(
-        name="gelu-unit-gain",
-        title="'The gain 1/sqrt(E phi^2) makes unit variance a stable fixed point for GELU'",
-        statement="Var(w) = 1/(n E gelu(Z)^2): from E z^2 = 0.5 the variance returns to 1",
-        source="tables of gains by Monte Carlo",
-        derivation="unit-gain",
-        expected=Verdict.REFUTED,
-        note="chi_parallel = 1.144 at q = 1: deviations grow. q = 1 is a fixed point that repels; "
-        "below it the signal vanishes, above it explodes.",
-        experiments=(
-            values(
-                "4 layers from 0.5",
-                _stack("gelu", 1 / 0.42522143, width=512, depth=4),
-                [Stated("dense_4", "second_moment", 1.0)],
-                draws=3 * DRAWS,
-                inputs=lambda: np.full((1, 512), sqrt(0.5 * 0.42522143)),
-            ),
-        ),
     ),
 )
