@@ -46,10 +46,9 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         for name, width in (("fan_in", self.fan_in), ("fan_out", self.fan_out)):
             check_width(name, width)
-        for name in ("weights", "bias"):
-            given = getattr(self, name)
-            if given is not None or name == "weights":
-                object.__setattr__(self, name, initializers.get(given))
+        object.__setattr__(self, "weights", initializers.get(self.weights))
+        if self.bias is not None:
+            object.__setattr__(self, "bias", initializers.get(self.bias))
         if self.tied is not None and not isinstance(self.tied, str):
             raise ValueError(
                 f"tied is the name of an earlier dense node, or None, got {self.tied!r}"
