@@ -86,23 +86,23 @@ CASES = {
         "closing is True (branches end in weights) or False, got 0",
     ),
     "no weights": (
-        lambda: vp.Dense(3, 4, None),  # type: ignore[arg-type]
+        lambda: vp.Dense(3, 4, None),
         "an initializer or its name is needed, got None: make one with varprop.init",
     ),
     "tied by truth": (
-        lambda: vp.Dense(3, 4, normal(), tied=True),  # type: ignore[arg-type]
+        lambda: vp.Dense(3, 4, normal(), tied=True),
         "tied is the name of an earlier dense node, or None, got True",
     ),
     "a number as nodes": (
-        lambda: vp.Network(3),  # type: ignore[arg-type]
+        lambda: vp.Network(3),
         "a network is a tuple of varprop.Node(name, layer, inputs), got 3; varprop.Graph builds",
     ),
     "layers as nodes": (
-        lambda: vp.Network((vp.Input(3),)),  # type: ignore[arg-type]
+        lambda: vp.Network((vp.Input(3),)),
         "a network is a tuple of varprop.Node(name, layer, inputs), got Input(channels=3);",
     ),
     "an array as order": (
-        lambda: vp.predict(NET, order=np.zeros(2)),  # type: ignore[arg-type]
+        lambda: vp.predict(NET, order=np.zeros(2)),
         "order must be 0 (the limit), 1 (with the 1/n term) or None (the best there is), got array",
     ),
     "an imaginary second moment": (
@@ -110,11 +110,11 @@ CASES = {
         "x.x/n must be a finite number of at least 0, or a SymPy expression, got I; declare it",
     ),
     "a word as margin": (
-        lambda: vp.verify(NET, margin="small"),  # type: ignore[arg-type]
+        lambda: vp.verify(NET, margin="small"),
         RATE.format("margin", "'small'"),
     ),
     "an array as error rate": (
-        lambda: vp.verify(NET, error_rate=np.ones(2)),  # type: ignore[arg-type]
+        lambda: vp.verify(NET, error_rate=np.ones(2)),
         RATE.format("error_rate", "array"),
     ),
     "a huge bound": (
@@ -122,7 +122,7 @@ CASES = {
         "high must be real numbers, got 1000",
     ),
     "several wanted": (
-        lambda: vp.truncation_report(1.0, wanted=[1, 2]),  # type: ignore[arg-type]
+        lambda: vp.truncation_report(1.0, wanted=[1, 2]),
         "std, low, high and wanted must be single numbers",
     ),
     "a fraction of Python": (
@@ -138,7 +138,7 @@ CASES = {
         "q0 must be a finite number of at least 0, got I; it is the variance of the first layer",
     ),
     "half a layer": (
-        lambda: FIELD.iterate_correlation(0.5, 1.5),  # type: ignore[arg-type]
+        lambda: FIELD.iterate_correlation(0.5, 1.5),
         "depth must be a whole number of at least 0, got 1.5; it counts the layers",
     ),
     "a word as deficit": (
@@ -146,19 +146,19 @@ CASES = {
         "the deficit 1 - c must be a finite number, got 'half'; give 1 - c, from 0 to 2",
     ),
     "a list as criterion": (
-        lambda: vp.gain("tanh", ["critical"]),  # type: ignore[arg-type]
+        lambda: vp.gain("tanh", ["critical"]),
         "unknown criterion ['critical']; the criteria are second_moment,",
     ),
     "a list as node": (
-        lambda: vp.length_law(NET, node=["relu_1"]),  # type: ignore[arg-type]
+        lambda: vp.length_law(NET, node=["relu_1"]),
         "unknown node ['relu_1']: did you mean relu_1",
     ),
     "a list as quantity": (
-        lambda: THEORY.value("relu_1", ["mean"]),  # type: ignore[arg-type]
+        lambda: THEORY.value("relu_1", ["mean"]),
         "unknown quantity of relu_1 ['mean']: ",
     ),
     "a list as parametrisation": (
-        lambda: vp.ntk(NET, parametrisation=["ntk"]),  # type: ignore[arg-type]
+        lambda: vp.ntk(NET, parametrisation=["ntk"]),
         "parametrisation must be 'standard' or 'ntk', got ['ntk']",
     ),
     "a symbol as singular value": (
@@ -166,11 +166,11 @@ CASES = {
         "a law is asked at real numbers, got m; give a number or an array",
     ),
     "a number as shape": (
-        lambda: vp.init.fans(3),  # type: ignore[arg-type]
+        lambda: vp.init.fans(3),
         "fans need a weight of at least 2 axes, got shape 3: for a bias, pass the shape",
     ),
     "half a group": (
-        lambda: vp.init.fans((4, 4), groups=0.5),  # type: ignore[arg-type]
+        lambda: vp.init.fans((4, 4), groups=0.5),
         "groups must be a positive integer or a SymPy expression, got 0.5: pass the groups",
     ),
 }
@@ -187,7 +187,7 @@ def test_lists_and_sympy_numbers_are_numbers():
     """A list is an array, and an exact number is its float where no formula is asked for."""
     assert FIELD.variance_map([1.0, 2.0]).shape == (2,)
     assert FIELD.iterate(sp.Rational(1, 2), 3).tolist() == FIELD.iterate(0.5, 3).tolist()
-    assert vp.gain("tanh", q=sp.Rational(1, 2)).value == vp.gain("tanh", q=0.5).value  # type: ignore[arg-type]
+    assert vp.gain("tanh", q=sp.Rational(1, 2)).value == vp.gain("tanh", q=0.5).value
     one, other = (
         vp.phase_diagram("tanh", [1.5], [0.1], keep=keep) for keep in (sp.Rational(1, 2), 0.5)
     )
@@ -197,5 +197,5 @@ def test_lists_and_sympy_numbers_are_numbers():
 def test_exact_numbers_are_points_of_a_law():
     law = vp.length_law(NET)
     half = sp.Rational(1, 2)
-    assert law.quantile(half) == law.quantile(0.5)  # type: ignore[arg-type]
-    assert law.moment(half) == law.moment(0.5)  # type: ignore[arg-type]
+    assert law.quantile(half) == law.quantile(0.5)
+    assert law.moment(half) == law.moment(0.5)

@@ -28,8 +28,8 @@ def test_every_source_row_has_a_claim():
 
 def test_every_proof_serves_a_claim_or_another_proof():
     lemmas = {
-        "conditional-gaussian", "conditional-haar", "price-theorem", "random-kernel-of-pairs", "riccati-recurrence", "truncated-moments",
-        "unit-scale-linear",
+        "conditional-gaussian", "conditional-haar", "price-theorem", "random-kernel-of-pairs",
+        "riccati-recurrence", "truncated-moments", "unit-scale-linear",
     }  # fmt: skip
     assert set(derivations.CATALOGUE) - {c.derivation for c in claims()} <= lemmas
 
