@@ -115,17 +115,18 @@ def theory_skip_square(monkeypatch):
     monkeypatch.setattr(Scale, "moments", moments)
 
 
-def _drawn_weights(monkeypatch, change):
-    honest = Dense.draw
+def _drawn_weights(monkeypatch, factor):
+    honest = Dense.fill
 
-    def draw(self, *args, **kwargs):
-        return change(self, honest(self, *args, **kwargs))
+    def fill(self, parameters, generator):
+        honest(self, parameters, generator)
+        parameters[0].mul_(factor(self))
 
-    monkeypatch.setattr(Dense, "draw", draw)
+    monkeypatch.setattr(Dense, "fill", fill)
 
 
 def engine_factor(monkeypatch):
-    _drawn_weights(monkeypatch, lambda self, p: (p[0] * (1.9 / 2) ** 0.5, *p[1:]))
+    _drawn_weights(monkeypatch, lambda self: (1.9 / 2) ** 0.5)
 
 
 def engine_variance(monkeypatch):
@@ -137,12 +138,14 @@ def engine_variance(monkeypatch):
 
 
 def engine_fan(monkeypatch):
-    root = lambda self: (self.fan_in / self.fan_out) ** 0.5  # noqa: E731
-    _drawn_weights(monkeypatch, lambda self, p: (p[0] * root(self), *p[1:]))
+    _drawn_weights(monkeypatch, lambda self: (self.fan_in / self.fan_out) ** 0.5)
 
 
 def engine_bias(monkeypatch):
-    _drawn_weights(monkeypatch, lambda self, p: p[:1])
+    honest = Dense.apply
+    monkeypatch.setattr(
+        Dense, "apply", lambda self, p, *v, unit=1.0: honest(self, p[:1], *v, unit=unit)
+    )
 
 
 def engine_value(monkeypatch):

@@ -140,7 +140,7 @@ def spread(name: str, weights: Initializer, stated: float) -> Experiment:
     def measure(settings: Settings) -> np.ndarray:
         x = np.zeros((1, WIDTH))
         x[0, 0] = WIDTH**0.5
-        return _squares(mlp(WIDTH, 1, weights=weights, output=None), settings, 12_288, x)
+        return _squares(mlp(WIDTH, 1, weights=weights, output=None), settings, 49_152, x)
 
     return fluctuation(name, measure, stated)
 
