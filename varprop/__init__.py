@@ -50,6 +50,8 @@ _PLACES = {
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
     "verify": "varprop.comparison:verify",
+    "PrecisionStudy": "varprop.comparison",
+    "precision_study": "varprop.comparison:precision_study",
     "Verdict": "varprop.stats",
     "JacobianSpectrum": "varprop.theory",
     "jacobian_spectrum": "varprop.theory",
@@ -98,6 +100,7 @@ __all__ = [
     "Node",
     "PhaseDiagram",
     "PowerLaw",
+    "PrecisionStudy",
     "Prediction",
     "Recurrence",
     "Regime",
@@ -128,6 +131,7 @@ __all__ = [
     "ntk",
     "phase_diagram",
     "power_laws",
+    "precision_study",
     "predict",
     "recurrence",
     "residual",
@@ -164,7 +168,7 @@ if TYPE_CHECKING:
     from varprop.activations import custom as custom_activation
     from varprop.activations import get as activation
     from varprop.builders import mlp, residual
-    from varprop.comparison import Report, compare, verify
+    from varprop.comparison import PrecisionStudy, Report, compare, precision_study, verify
     from varprop.initializers import Initializer
     from varprop.laws import (
         TruncatedMoments,

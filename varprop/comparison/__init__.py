@@ -2,7 +2,17 @@
 
 from varprop.comparison.decide import margin_p_value
 from varprop.comparison.judge import compare
+from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.verify import draws_for, verify
 
-__all__ = ["Judged", "Report", "compare", "draws_for", "margin_p_value", "verify"]
+__all__ = [
+    "Judged",
+    "PrecisionStudy",
+    "Report",
+    "compare",
+    "draws_for",
+    "margin_p_value",
+    "precision_study",
+    "verify",
+]

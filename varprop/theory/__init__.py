@@ -7,6 +7,7 @@ from varprop.theory.precision import Range, range_of
 from varprop.theory.predict import predict
 from varprop.theory.prediction import Prediction
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
+from varprop.theory.rounding import Rounding, rounding_of
 from varprop.theory.spectra import JacobianSpectrum, jacobian_spectrum
 from varprop.theory.tied import tied_second_moment
 
@@ -21,6 +22,7 @@ __all__ = [
     "Prediction",
     "Range",
     "Recurrence",
+    "Rounding",
     "backward",
     "forward",
     "gradient_law",
@@ -30,6 +32,7 @@ __all__ = [
     "predict",
     "range_of",
     "recurrence",
+    "rounding_of",
     "tangents",
     "tied_second_moment",
 ]
