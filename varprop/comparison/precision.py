@@ -53,7 +53,7 @@ class PrecisionStudy(Result):
 
     and `grad_error`, ... the same of gradients. `predictions` by dtype; empty, with the reason in
     `refused`, for networks that have no such theory. Predicted overflow and zeros are 1 from the
-    node on that `range_of` names, which is where every entry is expected to be gone.
+    node on that `range_of` names, and errors are predicted below overflow.
     """
 
     network: Network
@@ -81,6 +81,9 @@ class PrecisionStudy(Result):
         known = self.predictions[dtype]
         plain = quantity.removeprefix("grad_")
         if plain in ("error", "arithmetic"):
+            first = known.range.overflow
+            if self._gone(first, name if plain == quantity else self.network.output):
+                return None
             rounding = getattr(known, plain)
             table = rounding.values if plain == quantity else rounding.gradients
             return float(table[name][point])
@@ -200,7 +203,7 @@ def _theory(
         known = {
             _name(kind): Predicted(
                 range_of(theory, kind),
-                rounding_of(theory, kind),
+                rounding_of(theory, kind, parameters=kind != torch.float32),  # drawn in float32
                 rounding_of(theory, kind, parameters=False),
             )
             for kind in kinds

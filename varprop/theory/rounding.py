@@ -38,7 +38,6 @@ by (1 + 4/n) a layer for relu, as both lengths fluctuate.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from math import sqrt
 
 import numpy as np
 import torch
@@ -77,72 +76,64 @@ def rounding_of(theory: Prediction, dtype: torch.dtype, *, parameters: bool = Tr
         )
     if theory.symbolic:
         raise ValueError("rounding errors need numbers, and this prediction has SymPy symbols")
-    columns = [_Fold(theory, dtype, parameters, point) for point in range(theory.points)]
-    values, gradients = zip(*((c.values(), c.gradients()) for c in columns), strict=True)
-    names = [node.name for node in theory.network]
-    return Rounding(
-        *({n: np.array([c[n] for c in some]) for n in names} for some in (values, gradients))
-    )
+    fold = _Fold(theory, dtype, parameters)
+    return Rounding(fold.values(), fold.gradients())
 
 
 class _Fold:
-    """One point, exact and rounded, through the network and back.
+    """Points, each exact and rounded, through the network and back; numbers are (points,).
 
     `laws` hold the pair (x, x~) before x~ is stored: errors that do not depend on x. `stored` holds
     the variance of what storing it adds, in proportion to x; no sign changes by it.
     """
 
-    def __init__(
-        self, theory: Prediction, dtype: torch.dtype, parameters: bool, point: int
-    ) -> None:
-        self.theory, self.parameters, self.point = theory, parameters, point
+    def __init__(self, theory: Prediction, dtype: torch.dtype, parameters: bool) -> None:
+        self.theory, self.parameters = theory, parameters
         self.dtype = dtype
         self.laws: dict[str, Moments] = {}
-        self.stored: dict[str, float] = {}
+        self.stored: dict[str, np.ndarray] = {}
         for node in theory.network:
             self._forward(node)
 
-    def values(self) -> dict[str, float]:
+    def values(self) -> dict[str, np.ndarray]:
         return {
-            name: sqrt((2 * law.gap[0, 1] + self.stored[name]) / law.second[0, 0])
+            name: np.sqrt((2 * law.gap[:, 0, 1] + self.stored[name]) / _square(law))
             for name, law in self.laws.items()
         }
 
     def _forward(self, node: Node) -> None:
         name, layer, inputs = node
         if isinstance(layer, Input):
-            law = _pair(self.theory.moments[name], self.point)
-            self.laws[name] = law
-            self.stored[name] = self._once(law.second[0, 0]) if self.parameters else 0.0
+            self.laws[name] = law = _pairs(self.theory.moments[name])
+            self.stored[name] = self._once(_square(law)) * self.parameters
             return
         ins = [self.laws[i] for i in inputs]
         _check(node, ins)
         if not isinstance(layer, Elementwise):
             ins = [_apart(x, self.stored[i]) for x, i in zip(ins, inputs, strict=True)]
         law = layer.moments(name, *ins)
-        q = float(law.second[0, 0])
+        q = _square(law)
         if isinstance(layer, Elementwise):
-            z = sqrt(ins[0].second[0, 0]) * _normal()
+            z = _normal(_square(ins[0]))
             exact, moved = layer.apply((), z), layer.apply((), self._round(z))
-            again = self._partial(inputs[0]) * (moved - exact).square().mean()
-            added = float(again + (self._round(moved) - exact).square().mean())
+            again = self._partial(inputs[0]) * _mean_square(moved - exact)
+            self.stored[name] = again + _mean_square(self._round(moved) - exact)
         elif isinstance(layer, Dense):
             bias = float(layer.bias_second)
             law = _apart(law, self._product(layer, q - bias, layer.fan_in))
             if bias:  # q - bias is one more partial sum
                 law = _apart(law, bias / q * self._once(q - bias))
-                law = _apart(law, self._once(bias) if self.parameters else 0.0)
+                law = _apart(law, self._once(np.full_like(q, bias)) * self.parameters)
         self.laws[name] = law
         if not isinstance(layer, Elementwise):
-            added = (1 + self._partial(name)) * self._once(q)
-        self.stored[name] = added
+            self.stored[name] = (1 + self._partial(name)) * self._once(q)
 
-    def _partial(self, name: str) -> float:
+    def _partial(self, name: str) -> np.ndarray | float:
         """How many roundings of z its partial sums amount to in what is proportional to z."""
         layer = self.theory.network[name].layer
         if not isinstance(layer, Dense):
             return 0.0
-        share = 1 - float(layer.bias_second) / self.laws[name].second[0, 0]
+        share = 1 - float(layer.bias_second) / _square(self.laws[name])
         terms = (layer.fan_in - 1) / 3 * share if self._sums else 0.0
         return terms + (share**2 if layer.bias_second else 0.0)
 
@@ -150,30 +141,27 @@ class _Fold:
     def _sums(self) -> bool:
         return self.dtype == torch.float32
 
-    def _product(self, layer: Dense, q: float, terms: int) -> float:
+    def _product(self, layer: Dense, q: np.ndarray, terms: int) -> np.ndarray:
         """What a product adds that does not depend on its value, q the variance of that."""
-        added = (terms - 1) / 6 * self._once(q) if self._sums else 0.0
-        if self.parameters:
-            added += q * self._once(layer.weight_variance) / layer.weight_variance
-        return added
+        added = (terms - 1) / 6 * self._once(q) * self._sums
+        variance = np.array([layer.weight_variance])
+        return added + q * self._once(variance) / variance * self.parameters
 
-    def gradients(self) -> dict[str, float]:
-        network = self.theory.network
-        error = dict.fromkeys((node.name for node in network), 0.0)
+    def gradients(self) -> dict[str, np.ndarray]:
+        network, gradients = self.theory.network, self.theory.gradients
+        error = {node.name: np.zeros(self.theory.points) for node in network}
         for node in reversed(network.nodes[1:]):
-            above = self._second(node.name)
+            above = gradients[node.name].diagonal
+            live = np.where(above > 0, above, 1.0)
             ins = tuple(self.theory.moments[i] for i in node.inputs)
-            parts = node.layer.gradients(node.name, ins, self.theory.gradients[node.name])
+            parts = node.layer.gradients(node.name, ins, gradients[node.name])
             for source, part in zip(node.inputs, parts, strict=True):
-                square = float(part.diagonal[self.point])
-                passed = square / above * error[node.name] if above else 0.0
-                error[source] += passed + self._backward(node, square, above)
-        return {name: sqrt(e / self._second(name)) if e else 0.0 for name, e in error.items()}
+                passed = part.diagonal / live * error[node.name]
+                error[source] += passed + self._backward(node, part.diagonal, above)
+        squares = {name: gradients[name].diagonal for name in error}
+        return {n: np.sqrt(e / np.where(e > 0, squares[n], 1.0)) for n, e in error.items()}
 
-    def _second(self, name: str) -> float:
-        return float(self.theory.gradients[name].diagonal[self.point])
-
-    def _backward(self, node: Node, square: float, above: float) -> float:
+    def _backward(self, node: Node, square: np.ndarray, above: np.ndarray) -> np.ndarray:
         """The variance of what a node adds to the error of the gradient below it."""
         layer = node.layer
         if isinstance(layer, Dense):
@@ -181,26 +169,32 @@ class _Fold:
             return self._product(layer, square, layer.fan_out) + (1 + partial) * self._once(square)
         if isinstance(layer, Elementwise):
             return self._turned(layer, node.inputs[0]) * above
-        return 0.0 if isinstance(layer, Add) else self._once(square)
+        return 0.0 * square if isinstance(layer, Add) else self._once(square)
 
-    def _turned(self, layer: Elementwise, source: str) -> float:
+    def _turned(self, layer: Elementwise, source: str) -> np.ndarray | float:
         """E (phi'(z) - phi'(z~))^2, with the rounding of the product phi'(z~) g~."""
         phi, law = layer.activation, self.laws[source]
         if phi.derivative.is_number:
             return 0.0
-        q = law.second[0, 0]
-        z = sqrt(q) * _normal()
-        near = _slope(layer, self._round(z)) - _slope(layer, z)
-        own = _slope(layer, z.to(self.dtype)).double() - _slope(layer, z)
-        moved = self._partial(source) * near.square().mean() + own.square().mean()
-        return 2 * float(phi.slope_function.gap(q, q, law.gap[0, 1])) + float(moved)
+        q = _square(law)
+        z = _normal(q)
+        slope, largest = _slope(layer, z), torch.finfo(self.dtype).max
+        near = _mean_square(_slope(layer, self._round(z)) - slope)
+        own = _mean_square(
+            _slope(layer, z.clamp(-largest, largest).to(self.dtype)).double() - slope
+        )
+        apart = 2 * phi.slope_function.gap(q, q, law.gap[:, 0, 1])
+        return apart + self._partial(source) * near + own
 
     def _round(self, x: torch.Tensor) -> torch.Tensor:
-        return x.to(self.dtype).double()
+        """x~; beyond the largest number x itself, as the range is another matter (`range_of`)."""
+        near = x.to(self.dtype).double()
+        return torch.where(torch.isfinite(near), near, x)
 
-    def _once(self, q: float) -> float:
+    def _once(self, q: np.ndarray) -> np.ndarray:
         """E error^2 of one rounding of N(0, q)."""
-        return rounded_once(sqrt(q) * _normal(), self.dtype)
+        z = _normal(q)
+        return _mean_square(self._round(z) - z)
 
 
 def _slope(layer: Elementwise, z: torch.Tensor) -> torch.Tensor:
@@ -211,28 +205,37 @@ def _slope(layer: Elementwise, z: torch.Tensor) -> torch.Tensor:
         return torch.autograd.grad(value, z, torch.ones_like(value))[0]
 
 
-def rounded_once(values: torch.Tensor, dtype: torch.dtype) -> float:
-    """The mean of (x~ - x)^2 over float64 `values` x, for x~ the nearest numbers of the dtype."""
-    return float((values.to(dtype).double() - values).square().mean())
+def _mean_square(x: torch.Tensor) -> np.ndarray:
+    return x.square().mean(-1).numpy()
+
+
+def _normal(q: np.ndarray) -> torch.Tensor:
+    """Quantiles of N(0, q), (points, QUANTILES)."""
+    return torch.from_numpy(np.sqrt(q)[:, None] * _quantiles())
 
 
 @cache
-def _normal() -> torch.Tensor:
-    """Quantiles of N(0, 1)."""
-    return torch.from_numpy(special.ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES))
+def _quantiles() -> np.ndarray:
+    return special.ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
 
 
-def _pair(law: Moments, point: int) -> Moments:
-    """One point of a law, twice."""
-    q, mean = float(law.diagonal[point]), float(law.mean[point])
-    return replace(law, mean=np.full(2, mean), second=np.full((2, 2), q), gap=np.zeros((2, 2)))
+def _square(law: Moments) -> np.ndarray:
+    """E x^2 of the exact member of each pair."""
+    return law.second[:, 0, 0]
 
 
-def _apart(law: Moments, variance: float) -> Moments:
-    """The pair with an independent error of that variance added to its second member."""
-    gap = law.gap + variance / 2 * (1 - np.eye(2))
-    q = law.second[0, 0]
-    return replace(law, gap=gap, second=q - gap)
+def _pairs(law: Moments) -> Moments:
+    """Each point of a law twice, on an axis of its own."""
+    q = np.broadcast_to(law.diagonal[:, None, None].astype(float), (law.mean.size, 2, 2))
+    mean = np.stack([law.mean, law.mean], -1).astype(float)
+    return replace(law, mean=mean, second=q.copy(), gap=np.zeros(q.shape))
+
+
+def _apart(law: Moments, variance: np.ndarray | float) -> Moments:
+    """The pairs with an independent error of that variance added to each second member."""
+    added = np.multiply.outer(np.broadcast_to(variance, law.mean.shape[:1]), (1 - np.eye(2)) / 2)
+    gap = law.gap + added
+    return replace(law, gap=gap, second=_square(law)[:, None, None] - gap)
 
 
 def _check(node: Node, ins: list[Moments]) -> None:
