@@ -10,13 +10,17 @@ from varprop.moments import NOTATION
 from varprop.montecarlo.record import Record, fluctuation
 from varprop.network import Network, unknown
 from varprop.results import Result
+from varprop.stats import tail_guard
 
 BACKWARD = frozenset(q for q in NOTATION if "grad" in q) | {"ntk"}  # what needs gradients
 FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
 
 
 class Averaged(NamedTuple):
-    """A row of a sample: `value` is the average over draws, with its standard error."""
+    """A row of a sample: `value` is the average over draws, with its standard error.
+
+    `trusted`: no single draw carries either (`stats.tail_guard`); else see `Sample.log_mean`.
+    """
 
     node: str
     quantity: str
@@ -24,6 +28,7 @@ class Averaged(NamedTuple):
     other: int | None
     value: float
     standard_error: float
+    trusted: bool
     position: int | None = None
 
 
@@ -92,6 +97,27 @@ class Sample(Result):
         """Var(g.g/n) / (E g.g/n)^2 over the networks, (points,), and its standard error."""
         return fluctuation(self.values(node, "grad_second_moment"))
 
+    def log_mean(self, node: str, quantity: str) -> tuple[np.ndarray, np.ndarray]:
+        """E[log q | q > 0] over networks and its standard error, in the shape of one draw's q.
+
+        For lengths, whose own mean is beyond reach where depth exceeds width; `length_law` and
+        `gradient_law` know it exactly. Raises ValueError for quantities with negative values, and
+        where fewer than two networks have q > 0.
+        """
+        values = self.values(node, quantity)
+        live = values > 0
+        count = live.sum(0)
+        if np.any(values < 0) or np.any(count < 2):
+            raise ValueError(
+                f"a mean logarithm needs two positive values and no negative ones; {quantity} of "
+                f"{node} has {int(count.min())} positive of {self.draws}, "
+                f"least {float(values.min()):.3g}; take a second moment, or more draws"
+            )
+        logs = np.where(live, np.log(np.where(live, values, 1.0)), 0.0)
+        mean = logs.sum(0) / count
+        spread = np.where(live, (logs - mean) ** 2, 0.0).sum(0) / (count - 1)
+        return mean, np.sqrt(spread / count)
+
     def quantities(self, node: str) -> tuple[str, ...]:
         node = self.network[node].name
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
@@ -122,21 +148,24 @@ class Sample(Result):
             for quantity in self.quantities(name):
                 values = self.values(name, quantity)
                 average = values.mean(0)
-                size = np.where(average == 0, 1.0, np.abs(average))
+                size = _or_one(np.abs(average))
                 error = (values / size).std(0, ddof=1) * size / self.draws**0.5
+                trusted = _trusted(values)
                 for index in np.ndindex(average.shape):
                     repeated = len(index) == 2 and index[0] >= index[1]
                     if repeated and not (quantity == "ntk" and index[0] == index[1]):
                         continue
                     point, other = index[0], index[1] if len(index) > 1 else None
                     numbers = float(average[index]), float(error[index])
-                    yield Averaged(name, quantity, point, other, *numbers)
-            measured = {"length_fluctuation": self.length_fluctuation}
-            if self.backward:
-                measured["grad_length_fluctuation"] = self.grad_length_fluctuation
-            for quantity, of in measured.items():
-                for point, (value, error) in enumerate(zip(*of(name), strict=True)):
-                    yield Averaged(name, quantity, point, None, float(value), float(error))
+                    even = bool(trusted[index])
+                    yield Averaged(name, quantity, point, other, *numbers, even)
+            for quantity in FLUCTUATIONS if self.backward else FLUCTUATIONS[:1]:
+                squares = self.values(name, quantity.replace("length_fluctuation", "second_moment"))
+                spread = (squares / _or_one(squares.mean(0)) - 1) ** 2
+                measured = *fluctuation(squares), _trusted(spread)
+                for point, (value, error, even) in enumerate(zip(*measured, strict=True)):
+                    numbers = float(value), float(error), bool(even)
+                    yield Averaged(name, quantity, point, None, *numbers)
 
     def __str__(self) -> str:
         return (
@@ -151,6 +180,20 @@ def not_measured(quantity: str) -> ValueError:
         f"{quantity} was not measured, as with backward=False only values are; "
         "simulate with backward=True"
     )
+
+
+def _trusted(values: np.ndarray) -> np.ndarray:
+    """The tail guard of each number of a draw; False where one is not finite, or alone."""
+    flat = values.reshape(len(values), -1)
+    finite = np.isfinite(flat).all(0) & (len(flat) > 1)
+    trusted = np.zeros(flat.shape[1], bool)
+    if finite.any():
+        trusted[finite] = tail_guard(flat[:, finite]).trusted
+    return trusted.reshape(values.shape[1:])
+
+
+def _or_one(values: np.ndarray) -> np.ndarray:
+    return np.where(values == 0, 1.0, values)
 
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from varprop.stats.studentized import (
     studentized_draws,
     studentized_test,
 )
+from varprop.stats.tails import Tail, tail_guard
 from varprop.stats.verdict import (
     Verdict,
     decide_equivalence,
@@ -29,6 +30,7 @@ __all__ = [
     "Place",
     "SharpTest",
     "StudentizedTest",
+    "Tail",
     "TooFewDraws",
     "Verdict",
     "binomial_interval",
@@ -48,6 +50,7 @@ __all__ = [
     "smallest_detectable",
     "studentized_draws",
     "studentized_test",
+    "tail_guard",
     "tail_probability",
     "tails",
 ]
