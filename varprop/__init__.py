@@ -56,6 +56,8 @@ _PLACES = {
     "JacobianSpectrum": "varprop.theory",
     "jacobian_spectrum": "varprop.theory",
     "singular_values": "varprop.montecarlo",
+    "MeanLengths": "varprop.montecarlo",
+    "mean_length": "varprop.montecarlo",
     "tied_second_moment": "varprop.theory",
     "frames": "varprop.theory.frames:",
     "ntk": "varprop.theory",
@@ -95,6 +97,7 @@ __all__ = [
     "Layer",
     "LengthLaw",
     "MeanField",
+    "MeanLengths",
     "Moments",
     "Network",
     "Node",
@@ -127,6 +130,7 @@ __all__ = [
     "jacobian_spectrum",
     "length_law",
     "mean_field",
+    "mean_length",
     "mlp",
     "ntk",
     "phase_diagram",
@@ -179,7 +183,15 @@ if TYPE_CHECKING:
     )
     from varprop.layers import Add, Dense, Elementwise, Input, Layer, Scale
     from varprop.moments import Moments, Regime
-    from varprop.montecarlo import Sample, Sweep, simulate, singular_values, sweep
+    from varprop.montecarlo import (
+        MeanLengths,
+        Sample,
+        Sweep,
+        mean_length,
+        simulate,
+        singular_values,
+        sweep,
+    )
     from varprop.network import Graph, Network, Node
     from varprop.stats import Verdict
     from varprop.theory import (
