@@ -8,14 +8,13 @@ spread over several powers of two, m is nearly log-uniform, and then
 
 The rules round the quantiles of each node's own law instead, as tanh near 1 and numbers below the
 smallest normal one are not like that. Rounded once are inputs and weights; the sum of products,
-which torch accumulates in float32 for bfloat16 and float16; the sum with a bias; the value of an
-activation(that of relu is a number of the
-dtype already). A product in float32 rounds
-each of its n partial sums, of variances k/n: (n + 1)/2 times the variance of one rounding. That is
-the plain sum, of which a part (n - 1)/3 is proportional to the value, since E (s_k^2 | s_n = z) =
-(k/n)^2 z^2 + (k/n)(1 - k/n) q. Kernels that split it (those for a single input, or n above a few
-hundred) round less, and there the prediction is an upper one: measured 1.7 above at n = 512, 2 for
-one input.
+which torch accumulates in float32 for bfloat16 and float16 (measured on the CPU); the sum with a
+bias; the value of an activation, where relu returns what is a number of the dtype already. A
+product in float32 rounds each of its n partial sums, of variances k/n: (n + 1)/2 times the variance
+of one rounding. That is the plain sum, of which a part (n - 1)/3 is proportional to the value z, as
+E (s_k^2 | s_n = z) = (k/n)^2 z^2 + (k/n)(1 - k/n) q. Kernels that split it (those for a single
+input, or n above a few hundred) round less, and there the prediction is an upper one: 1.7 times
+what is measured at n = 512, and 2 times for one input.
 
 The exact and the rounded network are two inputs of one theory: a rounding adds half its variance
 to gap = E (x - x~)^2 / 2, and the layers' own pair rules carry the gap on. To first order it
@@ -97,7 +96,7 @@ class _Fold:
 
     def values(self) -> dict[str, np.ndarray]:
         return {
-            name: np.sqrt((2 * law.gap[:, 0, 1] + self.stored[name]) / _square(law))
+            name: np.sqrt((2 * law.gap[:, 0, 1] + self.stored[name]) / _live(_square(law)))
             for name, law in self.laws.items()
         }
 
@@ -133,7 +132,7 @@ class _Fold:
         layer = self.theory.network[name].layer
         if not isinstance(layer, Dense):
             return 0.0
-        share = 1 - float(layer.bias_second) / _square(self.laws[name])
+        share = 1 - float(layer.bias_second) / _live(_square(self.laws[name]))
         terms = (layer.fan_in - 1) / 3 * share if self._sums else 0.0
         return terms + (share**2 if layer.bias_second else 0.0)
 
@@ -152,14 +151,13 @@ class _Fold:
         error = {node.name: np.zeros(self.theory.points) for node in network}
         for node in reversed(network.nodes[1:]):
             above = gradients[node.name].diagonal
-            live = np.where(above > 0, above, 1.0)
             ins = tuple(self.theory.moments[i] for i in node.inputs)
             parts = node.layer.gradients(node.name, ins, gradients[node.name])
             for source, part in zip(node.inputs, parts, strict=True):
-                passed = part.diagonal / live * error[node.name]
+                passed = part.diagonal / _live(above) * error[node.name]
                 error[source] += passed + self._backward(node, part.diagonal, above)
         squares = {name: gradients[name].diagonal for name in error}
-        return {n: np.sqrt(e / np.where(e > 0, squares[n], 1.0)) for n, e in error.items()}
+        return {n: np.sqrt(e / _live(squares[n])) for n, e in error.items()}
 
     def _backward(self, node: Node, square: np.ndarray, above: np.ndarray) -> np.ndarray:
         """The variance of what a node adds to the error of the gradient below it."""
@@ -222,6 +220,11 @@ def _quantiles() -> np.ndarray:
 def _square(law: Moments) -> np.ndarray:
     """E x^2 of the exact member of each pair."""
     return law.second[:, 0, 0]
+
+
+def _live(q: np.ndarray) -> np.ndarray:
+    """What may be divided by: 1 for the lengths of vectors of zeros, which have no error."""
+    return np.where(q > 0, q, 1.0)
 
 
 def _pairs(law: Moments) -> Moments:
