@@ -65,7 +65,8 @@ def test_errors_that_do_not_grow_are_seen(rng, seed, monkeypatch):
         return replace(law, gap=gap) if law.second.ndim > 2 else law
 
     monkeypatch.setattr(Elementwise, "moments", still)
-    assert worst(study("tanh, 10 layers", rng, seed), "error") > FACTOR
+    found = study("tanh, 10 layers", rng, seed, dtypes=("bfloat16",))
+    assert worst(found, "error") > FACTOR
 
 
 def test_the_networks_are_those_of_the_explicit_engine(rng, seed):
