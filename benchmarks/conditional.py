@@ -4,7 +4,15 @@ from functools import partial
 
 import varprop as vp
 from benchmarks.explicit import loop
-from benchmarks.timing import Benchmark, Times, generate_normals, interleaved, paired
+from benchmarks.timing import (
+    Benchmark,
+    Times,
+    cores,
+    generate_normals,
+    interleaved,
+    paired,
+    threads,
+)
 from varprop.montecarlo import conditional
 from varprop.network import Network
 
@@ -47,4 +55,5 @@ def _ratios(times: dict[str, Times], scale: float) -> dict:
 
 
 def engine(network: Network, draws: int) -> None:
-    vp.simulate(network, draws=draws, seed=0, engine="conditional")
+    with threads(cores()):
+        vp.simulate(network, draws=draws, seed=0, engine="conditional")

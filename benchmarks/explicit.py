@@ -24,7 +24,6 @@ from benchmarks.timing import (
     paired,
     threads,
 )
-from varprop.montecarlo import explicit
 from varprop.montecarlo.weights import BLOCK
 
 WIDTH, DEPTH = 256, 50
@@ -33,15 +32,15 @@ PYTHON = "NEURAL_TANGENTS_PYTHON"  # the interpreter of an environment that has 
 
 
 def measure(quick: bool) -> Benchmark:
-    rounds, blocks = (2, cores()) if quick else (9, 2 * cores())
+    rounds, blocks = (2, 4 * cores()) if quick else (5, 24 * cores())
     network = vp.mlp(WIDTH, DEPTH)
     draws = blocks * BLOCK
     tasks = {
         "loop over nn.Sequential with hooks": partial(loop, 1),
         "stacked bmm": partial(stacked, BLOCK),
-        "varprop": partial(engine, network, blocks),
-        "varprop, one thread": partial(engine, network, blocks, workers=1),
-        "varprop, values only": partial(engine, network, blocks, tangents=False, backward=False),
+        "varprop": partial(engine, network, draws),
+        "varprop, one thread": partial(engine, network, draws, workers=1),
+        "varprop, values only": partial(engine, network, draws, backward=False),
         "floor: normals": partial(generate_normals, draws * network.parameter_count),
         "floor: products": partial(products, draws),
     }
@@ -72,19 +71,9 @@ def measure(quick: bool) -> Benchmark:
     return measured
 
 
-def engine(network: vp.Network, blocks: int, workers: int | None = None, **how: Any) -> None:
-    """Equal shares of the blocks on one thread a core."""
-    workers = workers or cores()
-    device = torch.device("cpu")
-
-    def share(part: int) -> None:
-        some = range(part * blocks // workers, (part + 1) * blocks // workers)
-        explicit.run_blocks(network, None, 0, some, device, torch.float32, **how)
-
-    with threads(1):
-        if workers == 1:
-            return share(0)
-        list(_pool().map(share, range(workers)))
+def engine(network: vp.Network, draws: int, workers: int | None = None, **how: Any) -> None:
+    with threads(workers or cores()):
+        vp.simulate(network, draws=draws, seed=0, engine="explicit", **how)
 
 
 def loop(draws: int) -> None:
@@ -180,9 +169,8 @@ def against_neural_tangents(measured: Benchmark, rounds: int) -> None:
         return
     theirs = json.loads(said.stdout.splitlines()[-1])
     network = vp.mlp(JOB["width"], JOB["depth"], output=1)
-    blocks = JOB["networks"] // BLOCK
-    ours = interleaved({"ours": partial(engine, network, blocks, tangents=False)}, rounds)["ours"]
-    row = ours.row("their job: varprop, values and gradients", JOB["networks"])
+    ours = interleaved({"ours": partial(engine, network, JOB["networks"])}, rounds)["ours"]
+    row = ours.row("their job: varprop, with tangents", JOB["networks"])
     measured["rows"].append(row)
     for kind in ("first", "warm"):
         case = f"their job: neural-tangents, {kind}"
