@@ -15,16 +15,20 @@ DTYPES = {
 
 def find_device(device: str) -> torch.device:
     """The torch device; "auto" is CUDA where there is one."""
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         place = None
     if place is None or place.type not in ("cpu", "cuda"):
         raise ValueError(f"unknown device {device!r}; use 'auto', 'cpu', 'cuda'")
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} asked for, but torch finds no CUDA device; use 'cpu'")
+    if place.type == "cpu":
+        return torch.device("cpu")  # "cpu:3" names no part of it
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if found <= (place.index or 0):
+        has = f"{found} CUDA device(s)" if found else "no CUDA device"
+        raise ValueError(f"device {device!r} asked for, but torch finds {has}; use 'cpu'")
     return place
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from varprop.montecarlo.explicit import MEMORY, draw_blocks
-from varprop.montecarlo.shared import full_precision
+from varprop.montecarlo.shared import full_precision, own_numbers
 from varprop.montecarlo.weights import BLOCK, needs
 from varprop.network import Network
 
@@ -63,9 +63,9 @@ def rounding_errors(
     parts: dict = {dtype: {node.name: [] for node in network} for dtype in dtypes}
     for first in range(0, blocks, step):
         some = range(first, min(first + step, blocks))
-        x, _, u, drawn = draw_blocks(network, inputs, seed, some, device, torch.float32)
-        u = u.expand(-1, points, -1)
-        with full_precision:
+        with own_numbers(device), full_precision:
+            x, _, u, drawn = draw_blocks(network, inputs, seed, some, device, torch.float32)
+            u = u.expand(-1, points, -1)
             exact = _there_and_back(network, drawn, x, u, torch.float64)
             for dtype in dtypes:
                 rounded = {k: tuple(p.to(dtype) for p in v) for k, v in drawn.items()}
@@ -87,7 +87,7 @@ def _there_and_back(
     dtype: torch.dtype,
 ) -> Pass:
     """A plain pass: no power of two is kept apart."""
-    values = {network.input: x.to(dtype).requires_grad_()}
+    values = {network.input: x.detach().to(dtype).requires_grad_()}
     with torch.enable_grad():
         for name, layer, inputs in network.nodes[1:]:
             own = tuple(p.to(dtype) for p in parameters[name])

@@ -7,7 +7,7 @@ import torch
 from torch.func import jvp, vjp, vmap
 
 from varprop.montecarlo.explicit import draw_blocks
-from varprop.montecarlo.shared import load_forward_mode
+from varprop.montecarlo.shared import load_forward_mode, own_numbers
 from varprop.montecarlo.simulate import find_device, tracked, whole
 from varprop.montecarlo.weights import BLOCK
 from varprop.network import Network, check_network
@@ -43,10 +43,11 @@ def singular_values(
     x = None if inputs is None else network.check_inputs(inputs)
     load_forward_mode()
     blocks, step = -(-draws // BLOCK), _blocks_at_once(network, 1 if x is None else len(x))
-    parts = [
-        _of_blocks(network, x, seed, range(start, min(start + step, blocks)), place)
-        for start in tracked(range(0, blocks, step), "drawing Jacobians", progress)
-    ]
+    with own_numbers(place):
+        parts = [
+            _of_blocks(network, x, seed, range(start, min(start + step, blocks)), place)
+            for start in tracked(range(0, blocks, step), "drawing Jacobians", progress)
+        ]
     return np.concatenate(parts)[:draws]
 
 

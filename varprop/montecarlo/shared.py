@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from torch.autograd import forward_ad
@@ -51,13 +52,27 @@ def _forward_mode() -> Iterator[None]:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """Products of float32 in float32: no TF32."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    """Products of float32 in float32: no TF32, no bfloat16."""
+    backends: Any = torch.backends  # whose annotations lack mkldnn's
+    products = backends.cuda.matmul, backends.mkldnn.matmul
+    before = [kind.fp32_precision for kind in products]
+    for kind in products:
+        kind.fp32_precision = "ieee"
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        for kind, precision in zip(products, before, strict=True):
+            kind.fp32_precision = precision
+
+
+@contextmanager
+def own_numbers(device: torch.device) -> Iterator[None]:
+    """Without the caller's autocast, inference mode and gradients, which hold for its thread.
+
+    They would make numbers depend on the thread that computes them.
+    """
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 forward_mode = Shared(_forward_mode)

@@ -90,8 +90,9 @@ def make_task(
             "simulate needs numbers, and this network has SymPy symbols; "
             "build it with numeric widths and variances, or use predict for formulas"
         )
-    if not isinstance(backward, bool):
-        raise ValueError(f"backward must be True or False, got {backward!r}")
+    for what, flag in (("backward", backward), ("track_scale", track_scale)):
+        if not isinstance(flag, bool):
+            raise ValueError(f"{what} must be True or False, got {flag!r}")
     seed = whole("seed", seed, least=0)
     place, kind = find_device(device), find_dtype(dtype)
     x = None if inputs is None else network.check_inputs(inputs)
@@ -102,12 +103,13 @@ def make_task(
 
 
 def _engine(engine: str, network: Network, dtype: torch.dtype, track_scale: bool) -> str:
-    if engine not in ("auto", "explicit", "conditional"):
+    if not isinstance(engine, str) or engine not in ("auto", "explicit", "conditional"):
         raise ValueError(f"unknown engine {engine!r}; use 'auto', 'explicit' or 'conditional'")
     reason = conditional.why_not(network)
+    if dtype in (torch.float16, torch.bfloat16):
+        reason = reason or f"it computes in float32 or float64, not in {dtype}"
+    if not track_scale:
+        reason = reason or "it keeps the scale of every vector, and track_scale=False was asked for"
     if engine == "conditional" and reason is not None:
         raise ValueError(f"the conditional engine is not exact here: {reason}; use 'explicit'")
-    if engine != "auto":
-        return engine
-    coarse = dtype in (torch.float16, torch.bfloat16) or not track_scale
-    return "explicit" if reason is not None or coarse else "conditional"
+    return "explicit" if reason is not None or engine == "explicit" else "conditional"

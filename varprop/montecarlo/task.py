@@ -14,6 +14,7 @@ import torch
 from varprop.montecarlo import conditional, explicit
 from varprop.montecarlo.devices import DTYPES
 from varprop.montecarlo.record import Record, measure
+from varprop.montecarlo.shared import own_numbers
 from varprop.montecarlo.weights import Needs, needs
 from varprop.network import Network
 
@@ -134,7 +135,10 @@ class Task:
                 f"this task has blocks of {self.block} draws, and the {self.engine} engine here "
                 f"draws {block}; install one version of varprop on all workers"
             )
-        place = torch.device(self.device)
+        with own_numbers(place := torch.device(self.device)):
+            return self._measured(blocks, place)
+
+    def _measured(self, blocks: range, place: torch.device) -> Packed:
         kind = DTYPES[self.dtype]
         if self.engine == "conditional":
             at = (self.network, self.inputs, self.seed)

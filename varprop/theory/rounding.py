@@ -59,6 +59,8 @@ class Rounding:
     gradients: Mapping[str, np.ndarray]
 
 
+@torch.inference_mode(False)  # whatever the caller's thread is set to
+@torch.autocast("cpu", enabled=False)
 def rounding_of(theory: Prediction, dtype: torch.dtype, *, parameters: bool = True) -> Rounding:
     """The relative errors of a plain pass in `dtype`, forward and back.
 
