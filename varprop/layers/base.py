@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from varprop.moments import Gradients, Moments, Tangents
 
 Parameters = tuple[torch.Tensor, ...]
+SlopeRule = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Layer(ABC):
@@ -75,6 +77,11 @@ class Layer(ABC):
     def parameter_count(self) -> int:
         """Weights and biases of one network."""
         return sum(math.prod(shape) for shape in self.shapes())
+
+    @property
+    def slope_rule(self) -> SlopeRule | None:
+        """rule(z, y, v) = J(z) v of an elementwise layer y = layer(z), where torch has an operation."""
+        return None
 
     @property
     def arguments(self) -> tuple:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from varprop.activations import Activation, X, custom, get, identity
 from varprop.activations.torch_code import torch_code
-from varprop.layers.base import Layer, Parameters
+from varprop.layers.base import Layer, Parameters, SlopeRule
 from varprop.moments import (
     APPROXIMATE,
     EXACT,
@@ -24,6 +24,14 @@ from varprop.moments import (
     Tangents,
     merge_notes,
 )
+
+SLOPE_RULES: dict[str, SlopeRule] = {  # by torch's name of the activation: phi'(z) v
+    "relu": lambda z, value, v: torch.ops.aten.threshold_backward(v, z, 0),
+    "sigmoid": lambda z, value, v: torch.ops.aten.sigmoid_backward(v, value),
+    "tanh": lambda z, value, v: torch.ops.aten.tanh_backward(v, value),
+    "gelu": lambda z, value, v: torch.ops.aten.gelu_backward(v, z),
+    "silu": lambda z, value, v: torch.ops.aten.silu_backward(v, z),
+}
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,12 @@ class Elementwise(Layer):
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
     ) -> torch.Tensor:
         return torch_function(self.activation)(values[0], *self.activation.arguments)
+
+    @property
+    def slope_rule(self) -> SlopeRule | None:
+        phi = self.activation
+        plain = phi.function is None and not phi.arguments
+        return SLOPE_RULES.get(phi.torch_name) if plain else None
 
     def _source(self, z: Moments) -> tuple[Activation, Moments, str]:
         """z as a function of a centred Gaussian law, and the note of a closure where it is none."""

@@ -1,9 +1,9 @@
 """The explicit engine: real weight tensors for many networks at once.
 
 A node holds values and tangents as rows of one tensor, so a linear layer moves both by one
-product, and its gradients by the product with its transpose. Any other layer is differentiated by
-torch twice over, forward for the tangents and in reverse for the gradients: two computations, so
-that one can witness against the other. Rows carry their own power of two: networks whose signal
+product, and its gradients by the product with its transpose. Any other layer is differentiated
+twice over, in reverse by torch's autograd for the gradients, and for the tangents by its own rule
+or in forward mode: two computations, so that one can witness against the other. Rows carry their own power of two: networks whose signal
 leaves the range of floats are measured like any other.
 """
 
@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
+from varprop.layers import Layer
+from varprop.layers.base import Parameters
 from varprop.montecarlo.record import Record, measure
 from varprop.montecarlo.scaled import Scaled, common_exponent, concatenated
 from varprop.montecarlo.shared import forward_mode, full_precision
@@ -23,7 +25,7 @@ from varprop.montecarlo.weights import BLOCK, Group, Storage, Weights, cut, plan
 from varprop.network import Network, Node
 
 MEMORY = 2**28  # bytes
-TOGETHER = 2**17  # entries that are measured by one call
+TOGETHER = 2**15  # entries that are measured by one call: in float64 they fit a cache
 
 Tape = dict[str, tuple[list[torch.Tensor], torch.Tensor]]
 
@@ -140,10 +142,12 @@ class _Run:
         unit[:, : self.points] = 1.0  # a tangent meets no bias
         for node in self.network.nodes[1:]:
             step = self._linear(node, unit) if node.layer.linear else self._other(node)
-            self.signals[node.name] = self._balanced(step)
+            self.signals[node.name] = self._balanced(step, node.layer)
 
-    def _balanced(self, signal: Scaled) -> Scaled:
-        return signal.balanced() if self.track_scale else signal
+    def _balanced(self, signal: Scaled, layer: Layer) -> Scaled:
+        """A homogeneous activation leaves the size nearly as it was: the next layer's is looked at."""
+        moderate = layer.homogeneous and not layer.linear
+        return signal.balanced() if self.track_scale and not moderate else signal
 
     def _linear(self, node: Node, unit: torch.Tensor) -> Scaled:
         ins = [self.signals[name] for name in node.inputs]
@@ -172,21 +176,20 @@ class _Run:
             with torch.enable_grad():
                 out = node.layer.apply(parameters, *leaves, unit=unit)
             self.tape[node.name] = leaves, out
-            if not self.tangents:
-                return Scaled(out.detach(), exponent)
-        elif not self.tangents:
-            return Scaled(node.layer.apply(parameters, *leaves, unit=unit), exponent)
+        else:
+            out = node.layer.apply(parameters, *leaves, unit=unit)
+        if not self.tangents:
+            return Scaled(out.detach(), exponent)
         moving = [self.signals[n].rows(self.points, 2 * self.points) for n in node.inputs]
         slope = common_exponent(moving)
+        tangents = [t.at(slope) for t in moving]
         with torch.no_grad():
-            duals = [
-                forward_ad.make_dual(v.detach(), t.at(slope).contiguous())
-                for v, t in zip(leaves, moving, strict=True)
-            ]
-            out = node.layer.apply(parameters, *duals, unit=unit)
-            primal, tangent = forward_ad.unpack_dual(out)
-        tangent = torch.zeros_like(primal) if tangent is None else tangent
-        return concatenated(1, [Scaled(primal, exponent), Scaled(tangent, slope)])
+            if (rule := node.layer.slope_rule) is not None:
+                value = out.detach()
+                tangent = rule(leaves[0].detach(), value, tangents[0])
+            else:
+                value, tangent = _dual(node.layer, parameters, leaves, tangents, unit)
+        return concatenated(1, [Scaled(value, exponent), Scaled(tangent, slope)])
 
     def reverse(self, cotangent: torch.Tensor) -> None:
         """Gradients of every node, from the last to the first."""
@@ -194,7 +197,7 @@ class _Run:
         for node in reversed(self.network.nodes[1:]):
             g = self.gradients[node.name]
             for name, part in zip(node.inputs, self._pulled(node, g.x), strict=True):
-                new = self._balanced(Scaled(part, g.exponent))
+                new = self._balanced(Scaled(part, g.exponent), node.layer)
                 if name in self.gradients:
                     old = self.gradients[name]
                     common = common_exponent([old, new])
@@ -251,3 +254,17 @@ class _Run:
         size = size + back.norm(dim=-1) * start.norm(dim=-1) * shift
         difference = (seed * ahead).sum(-1) - (back * start).sum(-1) * shift
         return (difference.abs() / size.clamp_min(1e-300)).cpu().numpy()
+
+
+def _dual(
+    layer: Layer,
+    parameters: Parameters,
+    values: list[torch.Tensor],
+    tangents: list[torch.Tensor],
+    unit: torch.Tensor | float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Value and tangent of a layer by forward mode."""
+    pairs = zip(values, tangents, strict=True)
+    duals = [forward_ad.make_dual(v.detach(), t.contiguous()) for v, t in pairs]
+    value, tangent = forward_ad.unpack_dual(layer.apply(parameters, *duals, unit=unit))
+    return value, torch.zeros_like(value) if tangent is None else tangent

@@ -57,15 +57,14 @@ def measure(
     x, n = value.double(), value.shape[-1]
     a, b, c = (_power(e) for e in exponents)
     average = x.mean(-1, keepdim=True)
-    centred = x - average
-    square = centred.square()
+    square = (x - average).square_()
     spread = square.mean(-1, keepdim=True)
-    flat = (square / torch.where(spread > 0, spread, 1.0)).square().mean(-1)
+    flat = square.div_(torch.where(spread > 0, spread, 1.0)).square_().mean(-1)
     found: list[Any] = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
     if tangent is not None:
         t = tangent.double()
-        norms = t.square().sum(-1, keepdim=True) / n
-        cross = (x * t).mean(-1, keepdim=True)
+        norms = _dots(t, t) / n
+        cross = _dots(x, t) / n
         means = t.mean(-1, keepdim=True)
         found[3:6] = (v[..., 0] for v in (means * b, norms * b * b, cross * a * b))
     if gradient is not None:
@@ -76,8 +75,13 @@ def measure(
 
 def _gram(x: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
     """x x' / n in units of the scales of both rows."""
-    gram = x @ x.mT / x.shape[-1]
+    gram = (x @ x.mT if x.shape[1] > 1 else _dots(x, x)) / x.shape[-1]
     return gram * scale * (scale.mT if isinstance(scale, torch.Tensor) else scale)
+
+
+def _dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """a.b of each row, (draws, points, 1)."""
+    return torch.linalg.vecdot(a, b)[..., None]
 
 
 def fluctuation(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

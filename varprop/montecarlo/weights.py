@@ -21,7 +21,7 @@ from varprop.montecarlo.streams import Stream, stream_states
 from varprop.network import Network, Node
 
 BLOCK = 8  # draws that share a block
-LARGE = 2**15  # parameters of a node and network, from which each network has its own stream
+LARGE = 2**17  # parameters of a node and network, from which each network has its own stream
 HUGE = 2**22  # from which each tile of this many has its own
 STACK = 2**24  # bytes of small networks to stack: enough to hide the cost of a call
 ALIGN = 64  # bytes
