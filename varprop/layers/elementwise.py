@@ -26,7 +26,7 @@ from varprop.moments import (
 )
 
 SLOPE_RULES: dict[str, SlopeRule] = {  # by torch's name of the activation: phi'(z) v
-    "relu": lambda z, value, v: torch.ops.aten.threshold_backward(v, z, 0),
+    "relu": lambda z, value, v: torch.ops.aten.threshold_backward(v, value, 0),
     "sigmoid": lambda z, value, v: torch.ops.aten.sigmoid_backward(v, value),
     "tanh": lambda z, value, v: torch.ops.aten.tanh_backward(v, value),
     "gelu": lambda z, value, v: torch.ops.aten.gelu_backward(v, z),

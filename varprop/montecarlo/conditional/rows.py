@@ -114,6 +114,13 @@ def frame(rows: Rows, *, strict: bool = False) -> Frame:
 
 def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, float]:
     """The factor, and the least part of a unit vector off the span of those before it."""
+    if gram.shape[-1] == 2:  # written out: LAPACK is called matrix by matrix
+        a, b, c = gram[:, 0, 0], gram[:, 1, 0], gram[:, 1, 1]
+        first = a.sqrt()
+        side = b / first
+        square = torch.addcmul(c, side, side, value=-1)
+        least = float((square / c).min())  # of a zero vector, nan
+        return _triangle(first, side, square.sqrt()), least**0.5 if least > 0 else 0.0
     lower, failed = torch.linalg.cholesky_ex(gram)
     squares = lower.diagonal(dim1=-2, dim2=-1).square() / gram.diagonal(dim1=-2, dim2=-1)
     least = float(squares.min())
@@ -121,8 +128,16 @@ def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, float]:
 
 
 def _inverse(lower: torch.Tensor) -> torch.Tensor:
+    if lower.shape[-1] == 2:
+        first, last = lower[:, 0, 0].reciprocal(), lower[:, 1, 1].reciprocal()
+        return _triangle(first, -lower[:, 1, 0] * first * last, last)
     one = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
     return torch.linalg.solve_triangular(lower, one, upper=False)
+
+
+def _triangle(first: torch.Tensor, side: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Lower triangular matrices of two rows."""
+    return torch.stack([first, torch.zeros_like(first), side, last], -1).view(-1, 2, 2)
 
 
 def _gram_schmidt(rows: Rows) -> Frame:
@@ -151,7 +166,13 @@ def _gram_schmidt(rows: Rows) -> Frame:
 
 
 def _gram(x: torch.Tensor) -> torch.Tensor:
-    return x @ x.mT if x.shape[1] > 1 else _length(x).square()
+    if x.shape[1] > 2:
+        return x @ x.mT
+    squares = torch.linalg.vecdot(x, x)
+    if x.shape[1] == 1:
+        return squares[..., None]
+    product = torch.linalg.vecdot(x[:, 0], x[:, 1])
+    return torch.stack([squares[:, 0], product, product, squares[:, 1]], -1).view(-1, 2, 2)
 
 
 def _length(x: torch.Tensor) -> torch.Tensor:

@@ -4,12 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
 
-from varprop.activations import Activation
+from varprop.laws import Law
 from varprop.laws.structured import Orthogonal
 from varprop.layers import Add, Dense, Elementwise, Input, Scale
 from varprop.layers.elementwise import torch_function
@@ -23,12 +23,6 @@ from varprop.network import Network, Node
 
 BLOCK = 256  # the most draws that share one random stream
 HELD = 2**28  # bytes that the vectors of a block may take, where one draw takes less
-
-PULLED: dict[str, Callable] = {
-    "relu": lambda z, value, g: torch.ops.aten.threshold_backward(g, z, 0),
-    "sigmoid": lambda z, value, g: torch.ops.aten.sigmoid_backward(g, value),
-    "tanh": lambda z, value, g: torch.ops.aten.tanh_backward(g, value),
-}
 
 Back = Callable[[Rows], Rows]  # the gradient at a layer's input, given that at its output
 
@@ -180,15 +174,15 @@ def _step(node: Node, ins: list[Rows], points: int, random: _Random) -> tuple[Ro
 
 def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
     law, size = layer.weight_law, layer.fan_out
+    mean, s = _mean_and_std(law)
     # the power of two of the weights joins the exponents where it is large
-    largest = max(abs(float(law.mean)), math.sqrt(layer.weight_variance))
-    power = math.frexp(largest)[1]
+    power = math.frexp(max(abs(mean), s))[1]
     power = power if abs(power) > 16 else 0
     if isinstance(law, Orthogonal):
         h, weight = Haar.forward(v, math.ldexp(float(law.gain), -power), size, random)
     else:
-        s = math.ldexp(math.sqrt(layer.weight_variance), -power)
-        h, weight = Gaussian.forward(v, math.ldexp(float(law.mean), -power), s, size, random)
+        mean, s = math.ldexp(mean, -power), math.ldexp(s, -power)
+        h, weight = Gaussian.forward(v, mean, s, size, random)
     exponent = v.exponents + power if power else v.exponent
     bias = random.bias(layer, len(h))
     if bias is not None and exponent is None:
@@ -205,24 +199,28 @@ def _dense(layer: Dense, v: Rows, points: int, random: _Random) -> tuple[Rows, B
     return Rows.of(h, exponent), back
 
 
+@lru_cache
+def _mean_and_std(law: Law) -> tuple[float, float]:
+    return float(law.mean), math.sqrt(law.variance)
+
+
 def _elementwise(layer: Elementwise, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
     exponent, z = v.exponent, v.x[:, :points]
     if exponent is not None and not layer.homogeneous:
         z = scaled(z, exponent[:, :points])
         exponent = torch.cat([torch.zeros_like(exponent[:, :points]), exponent[:, points:]], 1)
-    x = random.empty(*v.x.shape)
-    value, pulled = _applied(layer.activation, z)
-    x[:, :points] = value
-    if v.x.shape[1] > points:
-        x[:, points:] = pulled(v.x[:, points:])
+    value, pulled = _applied(layer, z)
+    parts = [value, pulled(v.x[:, points:])] if v.x.shape[1] > points else [value]
+    x = torch.cat(parts, 1, out=random.empty(*v.x.shape))
     return Rows.of(x, exponent), lambda g: Rows.of(pulled(g.x), g.exponent)
 
 
-def _applied(phi: Activation, z: torch.Tensor) -> tuple[torch.Tensor, Callable]:
+def _applied(layer: Elementwise, z: torch.Tensor) -> tuple[torch.Tensor, Callable]:
     """phi(z), and the product of phi'(z) with a vector: by torch's own rule where it has one."""
-    if phi.function is None and phi.torch_name in PULLED:
-        value = getattr(torch, phi.torch_name)(z)
-        return value, partial(PULLED[phi.torch_name], z, value)
+    phi, rule = layer.activation, layer.slope_rule
+    if rule is not None:
+        value = torch_function(phi)(z)
+        return value, partial(rule, z, value)
     with torch.enable_grad():
         z = z.detach().requires_grad_()
         value = torch_function(phi)(z, *phi.arguments)
