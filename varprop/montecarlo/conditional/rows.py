@@ -168,11 +168,11 @@ def _gram_schmidt(rows: Rows) -> Frame:
 def _gram(x: torch.Tensor) -> torch.Tensor:
     if x.shape[1] > 2:
         return x @ x.mT
-    squares = torch.linalg.vecdot(x, x)
+    squares = _length(x).square_()
     if x.shape[1] == 1:
-        return squares[..., None]
-    product = torch.linalg.vecdot(x[:, 0], x[:, 1])
-    return torch.stack([squares[:, 0], product, product, squares[:, 1]], -1).view(-1, 2, 2)
+        return squares
+    product = (x[:, :1] * x[:, 1:]).sum(-1, keepdim=True)
+    return torch.cat([squares[:, :1], product, product, squares[:, 1:]], 1).view(-1, 2, 2)
 
 
 def _length(x: torch.Tensor) -> torch.Tensor:

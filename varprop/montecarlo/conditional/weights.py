@@ -36,7 +36,7 @@ class Gaussian:
         """v W' in multiples of 2^v.exponent, and what is then known of W."""
         known = frame(v)
         image = random.normal(*v.x.shape[:2], size, keep=True)
-        h = torch.bmm(s * known.lower, image)
+        h = torch.bmm(s * known.lower, image, out=random.empty(*image.shape))
         if mean:
             h += mean * v.x.sum(-1, keepdim=True)
         return h, Gaussian(mean, s, known, image)
