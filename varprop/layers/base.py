@@ -80,7 +80,7 @@ class Layer(ABC):
 
     @property
     def slope_rule(self) -> SlopeRule | None:
-        """rule(z, y, v) = J(z) v of an elementwise layer y = layer(z), where torch has an operation."""
+        """rule(z, y, v) = phi'(z) v for y = phi(z), where torch has an operation for it."""
         return None
 
     @property

@@ -3,8 +3,8 @@
 A node holds values and tangents as rows of one tensor, so a linear layer moves both by one
 product, and its gradients by the product with its transpose. Any other layer is differentiated
 twice over, in reverse by torch's autograd for the gradients, and for the tangents by its own rule
-or in forward mode: two computations, so that one can witness against the other. Rows carry their own power of two: networks whose signal
-leaves the range of floats are measured like any other.
+or in forward mode: two computations, so that one can witness against the other. Rows carry their
+own power of two: networks whose signal leaves the range of floats are measured like any other.
 """
 
 from collections.abc import Iterator
@@ -145,7 +145,7 @@ class _Run:
             self.signals[node.name] = self._balanced(step, node.layer)
 
     def _balanced(self, signal: Scaled, layer: Layer) -> Scaled:
-        """A homogeneous activation leaves the size nearly as it was: the next layer's is looked at."""
+        """Rows of moderate size; a homogeneous activation leaves them so, nearly."""
         moderate = layer.homogeneous and not layer.linear
         return signal.balanced() if self.track_scale and not moderate else signal
 
