@@ -17,7 +17,6 @@ import torch
 
 from varprop.layers import Dense, Layer
 from varprop.layers.base import Parameters
-from varprop.montecarlo.pages import pages
 from varprop.montecarlo.streams import Stream, stream_states
 from varprop.network import Network, Node
 
@@ -227,5 +226,5 @@ def workspace(size: int, device: torch.device) -> torch.Tensor:
     buffer = getattr(_held, "buffer", None)
     if buffer is None or not size <= buffer.numel() <= 2 * size + STACK:
         _held.buffer = buffer = None  # before the next is made
-        _held.buffer = buffer = pages(size, device)
+        _held.buffer = buffer = torch.empty(size, dtype=torch.uint8)
     return buffer
