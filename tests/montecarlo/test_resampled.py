@@ -6,7 +6,7 @@ import sympy as sp
 
 from varprop.builders import mlp, residual
 from varprop.initializers import normal
-from varprop.layers import Dense, Scale
+from varprop.layers import Dense, Elementwise, Scale
 from varprop.montecarlo import mean_length, resampled, simulate
 from varprop.network import Graph
 from varprop.theory import predict
@@ -78,6 +78,52 @@ def test_narrow_networks_may_die(seed):
     found = mean_length(net, draws=1024, seed=seed)
     mean, _ = found.mean("relu_16")
     assert np.isfinite(mean).all()
+
+
+def test_a_length_of_zero_may_be_revived():
+    net = mlp(8, 2, activation="sigmoid", weights=normal(std=0.3))
+    (mean,), _ = mean_length(net, np.zeros((1, 8)), draws=512, seed=0).mean("sigmoid_1")
+    assert mean == 0.25
+
+
+def dying():
+    """A relu network of width 1, dead three times in four, with a bias on its last layer."""
+    graph = Graph(1)
+    x = graph.input
+    for _ in range(2):
+        x = graph.add(Elementwise("relu"), graph.add(Dense(1, 1, normal(std=1.0)), x))
+    graph.add(Dense(1, 1, normal(std=1.0), bias=normal(std=1.0)), x)
+    return graph.network()
+
+
+def test_dead_networks_that_a_bias_revives_count(seed):
+    net = dying()
+    found = mean_length(net, draws=DRAWS, seed=seed)
+    (mean,), (error,) = found.mean(net.output)
+    assert abs(mean - 1.25) < FAR * error < 0.5  # 1 + (1/2)^2
+
+
+def test_without_the_floor_dead_networks_are_lost(seed, monkeypatch):
+    monkeypatch.setattr(resampled, "_floored", lambda network: set())
+    (mean,), (error,) = mean_length(dying(), draws=DRAWS, seed=seed).mean("dense_3")
+    assert mean < 1.25 - FAR * error
+
+
+def test_only_layers_whose_zeros_may_be_revived_have_a_floor():
+    assert resampled._floored(mlp(8, 2)) == set()
+    assert resampled._floored(mlp(8, 2, bias=normal(std=1.0))) == set()
+    assert resampled._floored(mlp(8, 1, activation="sigmoid")) == {"dense_1"}
+    assert resampled._floored(dying()) == {"dense_1", "dense_2"}
+
+
+def test_the_streams_are_not_those_of_simulate(monkeypatch):
+    keys = []
+    states = resampled.stream_states
+    monkeypatch.setattr(
+        resampled, "stream_states", lambda seed, key, n: keys.append(key) or states(seed, key, n)
+    )
+    mean_length(mlp(8, 1), draws=512, seed=0)
+    assert len(set(keys)) == 2 and min(map(len, keys)) > 2  # simulate has (block,), (block, node)
 
 
 def test_a_scale_is_followed(seed):

@@ -3,13 +3,14 @@
 In a chain of dense layers with Gaussian weights a pre-activation is N(0, v) given the layer below,
 v = s^2 |x|^2 + E b^2, s^2 = Var(w): a network is a sequence of such v. The mean length is carried
 by ever fewer of them, the deeper the fewer. So a block of B networks is resampled at each dense
-layer in proportion to G = v_l / v_(l-1), and with m_l the product of the block's mean G
+layer in proportion to G = w_l / w_(l-1), and with m_l the product of the block's mean G
 
-    E q_l = E [m_l mean(q_l / v_l)],      q_l = |x_l|^2 / n_l,
+    E q_l = E [m_l mean(q_l / w_l)],      q_l = |x_l|^2 / n_l,
 
-which is unbiased in each block (Del Moral 2004), for it is the normalizing constant of a sequential
-Monte Carlo sampler. The resampled networks of a block are not independent: the replicate is the
-block.
+which is unbiased in each block for any w_l > 0 (Del Moral 2004), for it is the normalizing constant
+of a sequential Monte Carlo sampler. w = v, so a dead network (v = 0) is dropped; where v may
+vanish and a bias or phi(0) != 0 may revive it, w = v + mean(v). The resampled networks of a block
+are not independent: the replicate is the block.
 
 Variance of the plain mean times its CPU time, over the same of this one (n = 32, B = 256, both as
 plain loops; relu and linear with the exact variance of the plain mean, the others with the measured
@@ -42,6 +43,7 @@ from varprop.results import Result
 from varprop.stats import tail_guard
 
 BLOCK = 256  # networks that are resampled together
+KEY = (0, 1)  # after the block: longer stream keys than those of `simulate`
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,7 +120,7 @@ def mean_length(
     stream = Stream(torch.device("cpu"))
     with bar("drawing lengths", blocks, "blocks", progress, long=blocks > 64) as advance:
         for block in range(blocks):
-            states = stream_states(seed, (block,), len(start))
+            states = stream_states(seed, (block, *KEY), len(start))
             runs = [_block(network, q, stream.start(s)) for q, s in zip(start, states, strict=True)]
             found.append(np.array(runs))  # (points, nodes)
             advance(1)
@@ -136,22 +138,44 @@ def _block(network: Network, q: float, generator: torch.Generator) -> list[float
     """The logarithm of one block's estimate at each node."""
     logs = [_log(q)]
     lengths = torch.full((BLOCK,), float(q), dtype=torch.float64)  # |x|^2 / n
-    chosen = torch.ones_like(lengths)  # v by which each network was last chosen
+    chosen = torch.ones_like(lengths)  # w by which each network was last chosen
     x, total = torch.zeros(BLOCK, 1, dtype=torch.float64), 0.0
+    floored = _floored(network)
     for node in network.nodes[1:]:
         layer = node.layer
         if isinstance(layer, Dense):
             v = layer.fan_in * layer.weight_variance * lengths + float(layer.bias_second)
-            ratio = v / chosen
+            w = v + (float(v.mean()) or 1.0) if node.name in floored else v
+            ratio = w / chosen
             total += _log(float(ratio.mean()))
-            chosen = v[_resampled(ratio, generator)] if total > -np.inf else torch.ones_like(v)
-            normal = torch.randn(BLOCK, layer.fan_out, generator=generator)
-            x = normal * chosen.sqrt()[:, None]
+            if total > -np.inf:
+                some = _resampled(ratio, generator)
+                v, chosen = v[some], w[some]
+            else:
+                chosen = torch.ones_like(v)
+            shape = BLOCK, layer.fan_out
+            normal = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+            x = normal * v.sqrt()[:, None]
         else:
             x = layer.apply((), x)
         lengths = x.square().mean(-1)
         logs.append(total + _log(float((lengths / chosen).mean())))
     return logs
+
+
+def _floored(network: Network) -> set[str]:
+    """Dense layers whose v may vanish, and above which something does not keep zeros."""
+    floored, revived = set(), False
+    for name, layer, _ in reversed(network.nodes[1:]):
+        if isinstance(layer, Dense):
+            bias = bool(layer.bias_second)
+            if revived and not bias:
+                floored.add(name)
+            revived = revived or bias
+        else:
+            zero = torch.zeros(1, dtype=torch.float64, device="cpu")
+            revived = revived or bool(layer.apply((), zero) != 0)
+    return floored
 
 
 def _resampled(ratio: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -162,7 +186,7 @@ def _resampled(ratio: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _log(value: float) -> float:
-    return float(np.log(value)) if value > 0 else -np.inf
+    return -np.inf if value == 0 else float(np.log(value))  # nan stays nan
 
 
 def _outside(node: Node, network: Network) -> str | None:
