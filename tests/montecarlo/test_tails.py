@@ -75,3 +75,42 @@ def test_logarithms_of_negative_numbers_are_refused(seed):
     sample = simulate(mlp(8, 1), draws=32, seed=seed)
     with pytest.raises(ValueError, match="a mean logarithm needs two positive values and no neg"):
         sample.log_mean("dense_2", "mean")
+
+
+def with_lengths(values):
+    """A sample whose last node has these squares of lengths."""
+    sample = simulate(mlp(8, 1), draws=len(values), seed=0, backward=False)
+    second = np.array(values)[:, None, None]
+    record = replace(sample.records["dense_2"], second=second)
+    return replace(sample, records={**sample.records, "dense_2": record})
+
+
+@pytest.mark.parametrize(
+    "values, lost",
+    [
+        ([1.0, 2.0, np.inf, np.nan], 2),
+        ([1e-250, 1e-280, 0.0, 1e-250], 1),
+        ([1.0, 2.0, 1e-310, 0.0], 2),
+    ],
+)
+def test_lengths_beyond_floats_are_refused(values, lost):
+    reason = f"second_moment of dense_2 left it in {lost} of 4 draws; take fewer layers"
+    with pytest.raises(ValueError, match=reason):
+        with_lengths(values).log_mean("dense_2", "second_moment")
+
+
+def test_zeros_beside_ordinary_lengths_are_dead_networks():
+    (mean,), _ = with_lengths([1.0, 1e-150, 0.0, 1.0]).log_mean("dense_2", "second_moment")
+    assert mean == pytest.approx(np.log(1e-150) / 3)
+
+
+def test_networks_too_deep_for_floats_are_refused():
+    net = mlp(2, 550, activation="identity", weights=normal(std=0.5), output=None)
+    sample = simulate(net, draws=64, seed=0, backward=False)
+    with pytest.raises(ValueError, match="needs numbers within the range of float64"):
+        sample.log_mean(net.output, "second_moment")
+
+
+def test_lengths_that_all_vanished_are_refused():
+    with pytest.raises(ValueError, match=r"0 positive of 4, least 0; .* or fewer layers where"):
+        with_lengths([0.0] * 4).log_mean("dense_2", "second_moment")

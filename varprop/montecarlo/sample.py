@@ -13,6 +13,7 @@ from varprop.results import Result
 from varprop.stats import tail_guard
 
 BACKWARD = frozenset(q for q in NOTATION if "grad" in q) | {"ntk"}  # what needs gradients
+TINY, SMALL = 1e-300, 1e-200  # near the end of float64; zeros beside the latter may be lost lengths
 FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many networks
 
 
@@ -102,16 +103,23 @@ class Sample(Result):
 
         For lengths, whose own mean is beyond reach where depth exceeds width; `length_law` and
         `gradient_law` know it exactly. Raises ValueError for quantities with negative values, and
-        where fewer than two networks have q > 0.
+        where fewer than two networks have q > 0, or where some q left the range of float64.
         """
         values = self.values(node, quantity)
+        if lost := _lost(values):
+            raise ValueError(
+                f"a mean logarithm needs numbers within the range of float64, and {quantity} of "
+                f"{node} left it in {lost} of {self.draws} draws; take fewer layers, or weights "
+                "nearer criticality"
+            )
         live = values > 0
         count = live.sum(0)
         if np.any(values < 0) or np.any(count < 2):
             raise ValueError(
                 f"a mean logarithm needs two positive values and no negative ones; {quantity} of "
                 f"{node} has {int(count.min())} positive of {self.draws}, "
-                f"least {float(values.min()):.3g}; take a second moment, or more draws"
+                f"least {float(values.min()):.3g}; take a second moment, or more draws, or fewer "
+                "layers where lengths fall below the range of float64"
             )
         logs = np.where(live, np.log(np.where(live, values, 1.0)), 0.0)
         mean = logs.sum(0) / count
@@ -190,6 +198,16 @@ def _trusted(values: np.ndarray) -> np.ndarray:
     if finite.any():
         trusted[finite] = tail_guard(flat[:, finite]).trusted
     return trusted.reshape(values.shape[1:])
+
+
+def _lost(values: np.ndarray) -> int:
+    """How many draws have a number that is not finite, below TINY, or 0 where others are SMALL.
+
+    Zeros beside numbers of ordinary size are dead networks, and are not lost.
+    """
+    small = np.any((values > 0) & (values < SMALL), axis=0)
+    lost = ~np.isfinite(values) | ((values >= 0) & (values < TINY) & small)
+    return int(lost.reshape(len(values), -1).any(1).sum())
 
 
 def _or_one(values: np.ndarray) -> np.ndarray:
