@@ -8,6 +8,7 @@ import sympy as sp
 import torch
 
 import varprop as vp
+from varprop.comparison import precision
 from varprop.initializers import normal
 from varprop.layers import Elementwise
 from varprop.montecarlo.explicit import draw_blocks
@@ -96,6 +97,51 @@ def test_overflow_and_lost_signals_are_counted(seed):
     table = vp.precision_study(net, dtypes=("float16",), draws=16, seed=seed).frame()
     lost = table[(table["quantity"] == "zeros") & (table["node"] == "dense_8")]
     assert lost["value"].item() == lost["predicted"].item() == 1
+
+
+def test_each_point_has_its_own_range(seed):
+    net = vp.mlp(64, 4, activation="identity", output=None)
+    inputs = np.stack([np.ones(64), np.full(64, 6e4)])
+    table = vp.precision_study(net, inputs, dtypes=("float16",), draws=16, seed=seed).frame()
+    last = table[table["node"] == "identity_4"].set_index(["quantity", "point"])
+    assert last.loc[("overflow", 0), "predicted"] == 0
+    assert last.loc[("overflow", 1), "predicted"] == 1
+    np.testing.assert_array_equal(last.loc["overflow", "value"] > 0.5, [False, True])
+    assert last.loc[("error", 0), "predicted"] > 0
+    assert np.isnan(last.loc[("error", 1), "predicted"])
+
+
+def test_an_overflow_leaves_the_other_predictions(seed, monkeypatch):
+    """One dtype's fold fails: its range is predicted still, and the other dtypes whole."""
+    fold = precision.rounding_of
+
+    def failing(theory, dtype, **how):
+        if dtype == torch.float16:
+            raise ValueError("an inner rule")
+        return fold(theory, dtype, **how)
+
+    monkeypatch.setattr(precision, "rounding_of", failing)
+    net = vp.mlp(64, 8, activation="identity", weights=normal(std=1.0), output=None)
+    found = vp.precision_study(net, dtypes=("float16", "float32"), draws=8, seed=seed)
+    assert found.refused.startswith("no errors predicted in float16, as it overflows at dense_")
+    assert "scale the weights down" in found.refused and "inner" not in found.refused
+    rows = {(r.dtype, r.quantity): r.predicted for r in found.rows() if r.node == "dense_8"}
+    assert rows["float16", "overflow"] == 1 and rows["float16", "error"] is None
+    assert rows["float32", "error"] > 0
+
+
+def test_weights_far_beyond_the_dtypes_have_a_predicted_range(seed):
+    net = vp.mlp(16, 6, weights=normal(std=1e20))
+    found = vp.precision_study(net, draws=8, seed=seed)
+    assert "no errors predicted in float32, as it overflows at dense_2" in found.refused
+    assert found.predictions["float16"].ranges[0].overflow == "dense_1"
+
+
+@pytest.mark.parametrize("dtype", ["float16", torch.float16])
+def test_one_dtype_may_be_given_alone(dtype, seed):
+    assert [*vp.precision_study(vp.mlp(8, 1), dtypes=dtype, draws=8, seed=seed).measured] == [
+        "float16"
+    ]
 
 
 def test_the_draws_do_not_depend_on_how_many_are_asked_for(seed):

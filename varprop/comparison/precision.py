@@ -33,11 +33,14 @@ class PrecisionRow(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """What theory says of a dtype: range, errors with rounded parameters, errors without."""
+    """What theory says of a dtype: range by point, errors with rounded parameters and without.
 
-    range: Range
-    error: Rounding
-    arithmetic: Rounding
+    The errors are None where an overflow kept them from being followed.
+    """
+
+    ranges: tuple[Range, ...]
+    error: Rounding | None
+    arithmetic: Rounding | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +54,8 @@ class PrecisionStudy(Result):
                 finite (left out of the errors); smallest, largest  means over networks of the least
                 and largest |entry| that is not zero
 
-    and `grad_error`, ... the same of gradients. `predictions` by dtype; empty, with the reason in
-    `refused`, for networks that have no such theory. Predicted overflow and zeros are 1 from the
+    and `grad_error`, ... the same of gradients. `predictions` by dtype, without those that
+    have no such theory, for the reason in `refused`. Predicted overflow and zeros are 1 from the
     node on that `range_of` names, and errors are predicted below overflow.
     """
 
@@ -79,18 +82,19 @@ class PrecisionStudy(Result):
         if dtype not in self.predictions or self.theory is None:
             return None
         known = self.predictions[dtype]
+        reach = known.ranges[point]
         plain = quantity.removeprefix("grad_")
         if plain in ("error", "arithmetic"):
-            first = known.range.overflow
-            if self._gone(first, name if plain == quantity else self.network.output):
-                return None
             rounding = getattr(known, plain)
+            last = name if plain == quantity else self.network.output
+            if rounding is None or self._gone(reach.overflow, last):
+                return None
             table = rounding.values if plain == quantity else rounding.gradients
             return float(table[name][point])
         if quantity in ("overflow", "zeros"):
             if quantity == "zeros" and not isinstance(self.network[name].layer, Dense):
                 return None
-            return self._gone(known.range[quantity == "zeros"], name)
+            return self._gone(reach[quantity == "zeros"], name)
         if quantity == "largest" and isinstance(self.network[name].layer, Dense):
             root = np.sqrt(self.theory.value(name, "second_moment")[point])
             return float(root * expected_extreme(self.network.sizes[name]))
@@ -154,12 +158,12 @@ def precision_study(
     network: Network,
     inputs: Any = None,
     *,
-    dtypes: Sequence[str | torch.dtype] = ("bfloat16", "float16", "float32"),
+    dtypes: str | torch.dtype | Sequence[str | torch.dtype] = ("bfloat16", "float16", "float32"),
     draws: int,
     seed: int,
     device: str = "auto",
 ) -> PrecisionStudy:
-    """The same `draws` networks in each dtype, against float64, with the theory beside them.
+    """The same `draws` networks in each of `dtypes` (or in one), with the theory beside them.
 
     Weights are drawn in float32 (draw k of the explicit engine) and rounded to each dtype. The
     passes are plain: nothing keeps a signal from leaving the range of the dtype.
@@ -173,7 +177,8 @@ def precision_study(
             "build it with numeric widths and variances"
         )
     draws, seed = whole("draws", draws, least=1), whole("seed", seed, least=0)
-    kinds, place = [find_dtype(d) for d in dtypes], find_device(device)
+    named = (dtypes,) if isinstance(dtypes, (str, torch.dtype)) else dtypes
+    kinds, place = [find_dtype(d) for d in named], find_device(device)
     if not kinds or not set(kinds) <= set(BELOW) or len({*kinds}) < len(kinds):
         raise ValueError(
             f"dtypes must be different ones of bfloat16, float16, float32, got {dtypes!r}; "
@@ -197,20 +202,38 @@ def precision_study(
 def _theory(
     network: Network, inputs: np.ndarray | None, kinds: Sequence[torch.dtype]
 ) -> tuple[Prediction | None, dict[str, Predicted], str]:
-    """The predictions by dtype, or why there are none."""
+    """The predictions by dtype, and why some are missing."""
     try:
         theory = predict(network, inputs)
-        known = {
-            _name(kind): Predicted(
-                range_of(theory, kind),
-                rounding_of(theory, kind, parameters=kind != torch.float32),  # drawn in float32
-                rounding_of(theory, kind, parameters=False),
-            )
-            for kind in kinds
-        }
     except ValueError as reason:
         return None, {}, f"no prediction: {reason}"
-    return theory, known, ""
+    known, refused = {}, []
+    for kind in kinds:
+        with np.errstate(over="ignore", invalid="ignore"):
+            ranges = tuple(range_of(theory, kind, point=p) for p in range(theory.points))
+            first = next((r.overflow for r in ranges if r.overflow), None)
+            errors, reason = _errors(theory, kind)
+        if errors is None and first is None:
+            refused.append(f"no prediction: {reason}")
+            continue
+        if errors is None:
+            refused.append(
+                f"no errors predicted in {_name(kind)}, as it overflows at {first}; "
+                "scale the weights down, or read overflow alone"
+            )
+        known[_name(kind)] = Predicted(ranges, *(errors or (None, None)))
+    return theory, known, "; ".join(dict.fromkeys(refused))
+
+
+def _errors(
+    theory: Prediction, kind: torch.dtype
+) -> tuple[tuple[Rounding, Rounding] | None, ValueError | None]:
+    """The errors with rounded parameters and without, or why there are none."""
+    try:
+        drawn = rounding_of(theory, kind, parameters=kind != torch.float32)  # drawn in float32
+        return (drawn, rounding_of(theory, kind, parameters=False)), None
+    except ValueError as reason:
+        return None, reason
 
 
 def _name(kind: torch.dtype) -> str:
