@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -76,6 +78,124 @@ def test_functions_are_told_apart():
     assert key(vp.custom_activation("own", torch_function=bent(1.5))) == keys[1]
     text = str(describe(vp.custom_activation("own", torch_function=torch.tanh)))
     assert str(id(torch.tanh)) not in text and "0x" not in text
+
+
+def bump(width):
+    """A relu with a bump between the places where functions are read."""
+    return lambda z: torch.relu(z) + 3 * torch.relu(width - (z + 0.2).abs())
+
+
+def bump_of_default(width):
+    def function(z, width=width):
+        return torch.relu(z) + 3 * torch.relu(width - (z + 0.2).abs())
+
+    return function
+
+
+def bump_of_keyword(width):
+    def function(z, *, width=width):
+        return torch.relu(z) + 3 * torch.relu(width - (z + 0.2).abs())
+
+    return function
+
+
+class Bump:
+    def __init__(self, width):
+        self.width = width
+
+    def __call__(self, z):
+        return bump(self.width)(z)
+
+    def method(self, z):
+        return self(z)
+
+
+@dataclass
+class BumpData:
+    width: float
+
+    def __call__(self, z):
+        return bump(self.width)(z)
+
+
+class BumpModule(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.register_buffer("width", torch.tensor(width))
+
+    def forward(self, z):
+        return bump(self.width)(z)
+
+
+WIDTH = 0.09
+
+
+def bump_of_global(z):
+    return bump(WIDTH)(z)
+
+
+def bump_of_helper(z):
+    return bump_of_global(z)
+
+
+def recursive(z, times=2):
+    return torch.tanh(recursive(z, times - 1) if times else z)
+
+
+def held(inner):
+    return lambda z: inner(z)
+
+
+BUMPS = {
+    "closure": bump,
+    "default": bump_of_default,
+    "keyword": bump_of_keyword,
+    "partial": lambda width: functools.partial(bump_of_default(0.0), width=width),
+    "object": Bump,
+    "method": lambda width: Bump(width).method,
+    "module": BumpModule,
+    "dataclass": lambda width: held(BumpData(width)),
+    "held": lambda width: held(bump(width)),
+}
+
+
+@pytest.mark.parametrize("kind", BUMPS)
+def test_constants_that_show_nowhere_where_functions_are_read_are_described(kind):
+    make = BUMPS[kind]
+    one, other = (describe(make(width)) for width in (0.09, 0.001))
+    assert one["values"] == other["values"], "the bump was to hide"
+    assert digest(one) != digest(other)
+    assert digest(one) == digest(describe(make(0.09)))
+
+
+@pytest.mark.parametrize("function", [bump_of_global, bump_of_helper])
+def test_globals_are_described_through_helpers(function, monkeypatch):
+    before = digest(describe(function))
+    assert digest(describe(function)) == before
+    monkeypatch.setitem(globals(), "WIDTH", 0.001)
+    assert digest(describe(function)) != before
+
+
+def test_lambdas_of_one_line_are_told_apart_where_their_values_do_not():
+    one, other = (lambda z: z + (z == 0.77)), (lambda z: z + (z == 0.78))
+    assert describe(one)["source"] == describe(other)["source"]
+    assert describe(one)["values"] == describe(other)["values"]
+    assert digest(describe(one)) != digest(describe(other))
+
+
+def test_a_function_that_calls_itself_is_described():
+    assert digest(describe(recursive)) == digest(describe(recursive))
+
+
+def test_what_a_function_reads_and_nothing_describes_is_named():
+    lock = threading.Lock()
+    words = r"<lambda> reads lock: .*cannot name an experiment in a store; use .* or no store"
+    with pytest.raises(ValueError, match=words):
+        describe(lambda z: torch.sin(z) if lock else z)
+    with pytest.raises(ValueError, match=r"reads a variable that is not yet set.* or use no store"):
+        describe(lambda z: later if z is None else z)
+    later = 1.0
+    assert later
 
 
 def test_what_has_no_description_is_named():
