@@ -18,7 +18,7 @@ import torch
 
 import varprop as vp
 from tests.montecarlo.bits import BLOCKS, DRAWS, SMALL, arrays, assert_same_bits, make
-from varprop.montecarlo import conditional
+from varprop.montecarlo import conditional, store
 from varprop.montecarlo.runner import Here
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.store import STALE, Folder, replace_file
@@ -233,6 +233,52 @@ def test_a_file_in_place_of_the_store_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(ValueError, match=r"a store is a directory, and .*taken is a file"):
         vp.simulate(NET, seed=0, store=tmp_path / "taken", **HOW)
+    with pytest.raises(ValueError, match=r"a store is a directory, and .*taken is a file; name an"):
+        vp.simulate(NET, seed=0, store=tmp_path / "taken" / "below", **HOW)
+    with pytest.raises(ValueError, match="store must be the path of a directory, got 4; name one"):
+        vp.simulate(NET, seed=0, store=4, **HOW)
+
+
+def test_what_stands_in_place_of_a_file_is_named(tmp_path):
+    folder = Folder.of(tmp_path, task())
+    folder.file(range(1)).mkdir()
+    with pytest.raises(ValueError, match=r"000000-000001\.npz is a directory.*remove it, and the"):
+        folder.read(range(1))
+    about = folder.path / "experiment.json"
+    about.write_bytes(b"\xff\x00")
+    words = r"experiment\.json does not describe the experiment.*remove .* or use another store"
+    with pytest.raises(ValueError, match=words):
+        Folder.of(tmp_path, task())
+    about.unlink()
+    about.mkdir()
+    with pytest.raises(ValueError, match=words):
+        Folder.of(tmp_path, task())
+
+
+def test_other_code_has_another_place(tmp_path, monkeypatch):
+    before = Folder.of(tmp_path, task()).path
+    monkeypatch.setattr(store, "code_hash", lambda: "other")
+    assert Folder.of(tmp_path, task()).path != before
+
+
+def test_the_hash_of_the_code_changes_with_every_source_and_with_nothing_else(tmp_path):
+    home, found = tmp_path / "a", set()
+    for folder in store.CODE:
+        (home / folder / "table").mkdir(parents=True)
+    files = [home / folder / "table" / "one.py" for folder in store.CODE]
+    files += [home / name for name in store.FILES]
+    for file in files:
+        file.write_text("x = 1\n")
+    hashed = store.code_hash.__wrapped__
+    first = hashed(home)
+    (home / "montecarlo" / "notes.txt").write_text("")
+    assert hashed(home) == first == hashed(home.rename(tmp_path / "b"))
+    for file in files:
+        moved = tmp_path / "b" / file.relative_to(home)
+        moved.write_text("x = 2\n")
+        found.add(hashed(tmp_path / "b"))
+    assert len(found | {first}) == len(files) + 1
+    assert all((store.HOME / name).exists() for name in (*store.CODE, *store.FILES))
 
 
 def test_the_folder_says_what_it_holds(tmp_path, seed):

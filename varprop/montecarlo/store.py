@@ -3,7 +3,8 @@
     PATH/<key>/experiment.json      what the draws are of, to read
     PATH/<key>/000000-000008.npz    blocks 0 to 7: arrays by field, nodes first, then draws
 
-The key is a hash of everything that the numbers depend on. A file appears whole or not at all (a
+The key is a hash of everything that the numbers depend on, the code of varprop among it: another
+version draws anew, in another folder. A file appears whole or not at all (a
 temporary file, synced, then renamed), holds its own checksum, and is the same whoever writes it:
 any number of runs may share a store.
 """
@@ -15,6 +16,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,14 @@ import numpy as np
 import torch
 
 from varprop.montecarlo.describe import describe, digest
-from varprop.montecarlo.task import LAYOUT, Packed, Task
+from varprop.montecarlo.task import Packed, Task
 
 HEX = 64  # characters of a SHA-256, which end the file as the comment of its zip archive
 PART, STALE = ".part", 24 * 3600.0  # unfinished files; those older than this are removed
 ABOUT = "about"
+HOME = Path(__file__).parents[1]
+CODE = ("activations", "gaussian", "initializers", "laws", "layers", "montecarlo")
+FILES = ("moments.py", "network.py")  # and these: the code that the numbers depend on
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,23 @@ class Folder:
 
         Raises ValueError where something else is in its place.
         """
+        if not isinstance(root, str | os.PathLike):
+            raise ValueError(f"store must be the path of a directory, got {root!r}; name one")
         about = experiment(task)
         folder = Folder(Path(root), digest(about))
-        if folder.root.exists() and not folder.root.is_dir():
-            raise ValueError(f"a store is a directory, and {folder.root} is a file; name another")
-        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            above = (folder.path, *folder.path.parents)
+            taken = next((p for p in above if p.exists() and not p.is_dir()), folder.root)
+            raise ValueError(
+                f"a store is a directory, and {taken} is a file; name another"
+            ) from error
         text = json.dumps(about | {"key": folder.key}, indent=1, sort_keys=True) + "\n"
         readable = folder.path / "experiment.json"
         if not readable.exists():
             replace_file(readable, text.encode())
-        elif readable.read_text() != text:
+        elif not readable.is_file() or readable.read_bytes() != text.encode():
             raise ValueError(
                 f"{readable} does not describe the experiment whose folder it is in; "
                 f"remove {folder.path} or use another store"
@@ -80,6 +92,11 @@ class Folder:
         Raises ValueError, with the file, where it is corrupt or of another experiment.
         """
         file = self.file(blocks)
+        if file.is_dir():
+            raise ValueError(
+                f"{file} is a directory, where a file of draws belongs; "
+                "remove it, and the same call draws its networks again"
+            )
         try:
             data = file.read_bytes()
         except FileNotFoundError:
@@ -105,7 +122,7 @@ def experiment(task: Task) -> dict[str, Any]:
     """What the numbers of a task depend on, readable."""
     return {
         "format": "varprop experiment",
-        "layout": LAYOUT,
+        "code": code_hash(),
         "torch": torch.__version__.partition("+")[0],
         "network": describe(task.network),
         "inputs": describe(task.inputs),
@@ -118,6 +135,18 @@ def experiment(task: Task) -> dict[str, Any]:
         "block": task.block,
         "unit_sizes": list(task.unit_sizes),
     }
+
+
+@cache
+def code_hash(home: Path = HOME) -> str:
+    """The SHA-256 of the sources that the numbers depend on, in the order of their paths."""
+    files = [home / name for name in FILES]
+    files += [file for folder in CODE for file in (home / folder).rglob("*.py")]
+    found = {
+        file.relative_to(home).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
+    return digest(found)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -20,7 +20,6 @@ from varprop.network import Network
 
 Packed = dict[str, np.ndarray]  # by field of Record: (nodes that have it, draws, ...)
 
-LAYOUT = 3  # raised whenever the streams, the cut into units or the stored fields change
 FIRST_DRAWS, FIRST_BYTES = 32, 2 * 2**20  # the first unit: a short run draws few more
 MOST_BYTES = 16 * 2**20  # later units double up to this: about what the caches hold
 MEASURING = 6 * 8  # bytes an entry: the float64 tensors of `measure`
