@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import product
+from keyword import iskeyword
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +163,11 @@ def _grid(
         raise ValueError("a grid needs a function that makes the networks, such as varprop.mlp")
     if isinstance(networks, Mapping):
         named = {str(label): network for label, network in networks.items()}
+        if len(named) < len(networks):
+            raise ValueError(
+                f"the labels of networks must print differently, got {list(networks)!r}; "
+                "rename those that print alike"
+            )
     elif isinstance(networks, Sequence):
         named = {str(index): network for index, network in enumerate(networks)}
     else:
@@ -189,12 +195,14 @@ def _combinations(
             "a function of networks needs a grid, its arguments with lists of their values: "
             f'{{"width": [64, 128], "depth": [5, 10]}}; got {grid!r}'
         )
-    taken = [name for name in grid if name in Averaged._fields or not name.isidentifier()]
-    if taken:
-        raise ValueError(
-            f"{taken[0]!r} cannot name a parameter of a grid, as the columns of a sweep are "
-            f"{', '.join(Averaged._fields)}; wrap the function to rename its argument"
-        )
+    for name in grid:
+        fit = name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+        if not fit or name in Averaged._fields:
+            raise ValueError(
+                f"{name!r} cannot name a parameter of a grid: it must be an identifier without a "
+                f"leading underscore, no keyword, and none of {', '.join(Averaged._fields)}; "
+                "wrap the function to rename its argument"
+            )
     calls = []
     for values in product(*grid.values()):
         arguments = dict(zip(grid, values, strict=True))
