@@ -251,6 +251,22 @@ def test_a_failure_names_the_unit_and_the_seed(seed, monkeypatch):
     assert "nothing is kept: pass store=PATH" in notes
 
 
+def test_a_failure_names_no_network_that_was_not_asked_for(seed, monkeypatch):
+    def failing(*args, **how):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(conditional, "run_block", failing)
+    with pytest.raises(ZeroDivisionError) as caught:
+        vp.simulate(NET, draws=4, seed=seed, engine="conditional")
+    assert "while drawing networks 0 to 3 of the sample" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("executor", [4, ThreadPoolExecutor])
+def test_what_is_no_executor_is_named(executor):
+    with pytest.raises(ValueError, match=r"executor must have the form .*, got .*; use concurrent"):
+        vp.simulate(NET, draws=4, seed=0, executor=executor)
+
+
 def test_a_lost_worker_process_is_explained(seed):
     class Broken(Executor):
         def submit(self, fn, /, *args, **kwargs):

@@ -168,6 +168,7 @@ def _land_the_rest(jobs: Sequence[Job], flight: dict[Future, Unit]) -> None:
 def _explain(error: BaseException, job: Job, unit: Unit) -> None:
     """Say in a note of the error where it happened."""
     first, last = (edge * job.task.block for edge in (unit.blocks.start, unit.blocks.stop))
+    last = min(last, job.draws)
     if isinstance(error, Exception):
         error.add_note(
             f"while drawing networks {first} to {last - 1} of {job.label} at seed {job.task.seed}"
@@ -193,9 +194,14 @@ def resume_note(error: BaseException, jobs: Sequence[Job]) -> None:
 
 
 def check_pickle(executor: Executor | None, task: Task) -> None:
-    """ValueError where the workers of the executor are processes and the task cannot reach them."""
+    """ValueError where there is no executor, or its processes cannot be sent the task."""
     if executor is None or isinstance(executor, ThreadPoolExecutor | Here):
         return
+    if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
+        raise ValueError(
+            f"executor must have the form of concurrent.futures.Executor, got {executor!r}; "
+            "use concurrent.futures.ThreadPoolExecutor(4), or None for threads of its own"
+        )
     try:
         pickle.dumps(task)
     except Exception as error:
