@@ -142,5 +142,10 @@ def _marks(
     axes.scatter(values[inside], rows[inside], label=style.typeset(label), **shape)
     for mark, edge, out in (("<", low, values < low), (">", high, values > high)):
         axes.scatter(
-            np.full(int(out.sum()), edge), rows[out], 12, look["color"], mark, clip_on=False
+            np.full(int(out.sum()), edge),
+            rows[out],
+            s=12,
+            color=look["color"],
+            marker=mark,
+            clip_on=False,
         )

@@ -118,11 +118,13 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, see
     monkeypatch.setattr(conditional, "run_block", interrupted)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # units in the thread that gets the signal
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
     try:
         with pytest.raises(KeyboardInterrupt) as caught:
             vp.simulate(NET, seed=seed, store=tmp_path, **HOW)
         assert torch.get_num_threads() == 1
     finally:
+        signal.signal(signal.SIGINT, handler)
         torch.set_num_threads(threads)
     (note,) = caught.value.__notes__
     assert note == f"3 of 4 units are kept in {tmp_path}; the same call goes on from there"

@@ -5,6 +5,7 @@ In every signature `level` and `error_rate` are error rates (0.05, 1e-6), never 
 
 from varprop.stats.design import draws_needed, draws_to_certify, smallest_detectable
 from varprop.stats.equivalence import Place, locate
+from varprop.stats.guard import Tail, tail_guard
 from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, moment_test
 from varprop.stats.multiplicity import holm
 from varprop.stats.pearson import quantile, tails
@@ -16,7 +17,6 @@ from varprop.stats.studentized import (
     studentized_draws,
     studentized_test,
 )
-from varprop.stats.tails import Tail, tail_guard
 from varprop.stats.verdict import (
     Verdict,
     decide_equivalence,
