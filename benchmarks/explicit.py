@@ -7,7 +7,6 @@ from varprop; values and gradients only from the loop and from the stacked produ
 import json
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from benchmarks.timing import (
     cores,
     generate_normals,
     interleaved,
+    on_all_cores,
     paired,
     threads,
 )
@@ -131,14 +131,7 @@ def products(draws: int) -> None:
                 torch.bmm(_rows(2), weight.mT)
                 torch.bmm(_rows(1), weight)
 
-    with threads(1):
-        list(_pool().map(share, range(cores())))
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Threads that live on, as those of a long simulation do."""
-    return ThreadPoolExecutor(cores())
+    on_all_cores([partial(share, part) for part in range(cores())])
 
 
 @cache

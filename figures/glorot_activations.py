@@ -15,7 +15,7 @@ import varprop as vp
 from figures import glorot, style
 from figures.results import Claim, Results, claim_of, describe, percent, provenance, streams
 from varprop.comparison import compare
-from varprop.montecarlo.simulate import find_device
+from varprop.montecarlo.devices import find_device
 from varprop.stats import decide_equivalence, overall, studentized_test
 
 LAYERS = range(1, glorot.DEPTH + 1)

@@ -20,7 +20,7 @@ import varprop as vp
 from figures import style
 from figures.results import Claim, Results, percent, provenance, streams
 from varprop.laws import clipped_moment
-from varprop.montecarlo.simulate import find_device
+from varprop.montecarlo.devices import find_device
 from varprop.stats import SharpTest, decide_exact, holm, overall, ratio_test
 
 BOUND = 2.0  # torch's default a = -2, b = 2: values of the weights

@@ -216,7 +216,7 @@ def _list(claims: "Sequence[Claim]") -> int:
 
 def _settings(args: argparse.Namespace) -> "Settings":
     from varprop.ledger.claim import Settings
-    from varprop.montecarlo.simulate import find_device
+    from varprop.montecarlo.devices import find_device
 
     return Settings(args.seed, str(find_device(args.device)), SCALES[args.profile])
 

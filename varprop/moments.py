@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from varprop.gaussian import is_symbolic
 
@@ -207,3 +208,14 @@ NOTATION: Mapping[str, str] = {
     "weight_grad_second_moment": "E (dL/dW)^2 per entry, one input",
 }
 """The quantities that are predicted and measured, with their definitions."""
+
+
+def correlation(second: np.ndarray) -> np.ndarray:
+    """E x x' / sqrt(E x^2 E x'^2)."""
+    square = np.diagonal(second, axis1=-2, axis2=-1)
+    if is_symbolic(second):
+        root = np.frompyfunc(sp.sqrt, 1, 1)(square[..., :, None] * square[..., None, :])
+        return second / root
+    root = np.sqrt(square)  # a product of squares may leave the range of floats
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return second / root[..., :, None] / root[..., None, :]

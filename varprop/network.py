@@ -167,6 +167,16 @@ def check_network(network: Any) -> None:
         )
 
 
+def check_not_symbolic(network: Any, needs: str, otherwise: str = "") -> None:
+    """Raises ValueError for what is no network of numbers; `needs`: "simulate needs"."""
+    check_network(network)
+    if network.symbolic:
+        raise ValueError(
+            f"{needs} numbers, and this network has SymPy symbols; "
+            f"build it with numeric widths and variances{otherwise}"
+        )
+
+
 def unknown(kind: str, name: Any, known: Collection[str]) -> ValueError:
     """The error for a name that is none of the known ones, with those nearest to it."""
     near = get_close_matches(str(name), known, n=3)

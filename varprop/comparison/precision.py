@@ -10,7 +10,7 @@ import torch
 from varprop.layers import Dense
 from varprop.montecarlo.devices import find_device, find_dtype, whole
 from varprop.montecarlo.dtypes import Errors, rounding_errors
-from varprop.network import Network, check_network
+from varprop.network import Network, check_not_symbolic
 from varprop.results import Result
 from varprop.theory import Prediction, Range, Rounding, predict, range_of, rounding_of
 from varprop.theory.precision import expected_extreme
@@ -170,12 +170,7 @@ def precision_study(
 
     Raises ValueError for symbolic networks, unfit inputs, dtypes that are not below float64.
     """
-    check_network(network)
-    if network.symbolic:
-        raise ValueError(
-            "a precision study needs numbers, and this network has SymPy symbols; "
-            "build it with numeric widths and variances"
-        )
+    check_not_symbolic(network, "a precision study needs")
     draws, seed = whole("draws", draws, least=1), whole("seed", seed, least=0)
     named = (dtypes,) if isinstance(dtypes, (str, torch.dtype)) else dtypes
     kinds, place = [find_dtype(d) for d in named], find_device(device)

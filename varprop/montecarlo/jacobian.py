@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch.func import jvp, vjp, vmap
 
+from varprop.montecarlo.devices import find_device, whole
 from varprop.montecarlo.explicit import draw_blocks
+from varprop.montecarlo.progress import tracked
 from varprop.montecarlo.shared import load_forward_mode, own_numbers
-from varprop.montecarlo.simulate import find_device, tracked, whole
 from varprop.montecarlo.weights import BLOCK
-from varprop.network import Network, check_network
+from varprop.network import Network, check_not_symbolic
 
 CHUNK_BYTES = 32 * 2**20  # weights, and tangents of all directions, that are held at once
 
@@ -32,12 +33,7 @@ def singular_values(
 
     Raises ValueError for symbolic networks, unfit inputs, an absent device.
     """
-    check_network(network)
-    if network.symbolic:
-        raise ValueError(
-            "singular values need numbers, and this network has SymPy symbols; "
-            "build it with numeric widths and variances"
-        )
+    check_not_symbolic(network, "singular values need")
     draws, seed = whole("draws", draws, least=1), whole("seed", seed, least=0)
     place = find_device(device)
     x = None if inputs is None else network.check_inputs(inputs)

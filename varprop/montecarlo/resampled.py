@@ -38,7 +38,7 @@ from varprop.montecarlo.devices import whole
 from varprop.montecarlo.progress import bar
 from varprop.montecarlo.sample import Averaged
 from varprop.montecarlo.streams import Stream, stream_states
-from varprop.network import Network, Node, check_network
+from varprop.network import Network, Node, check_not_symbolic
 from varprop.results import Result
 from varprop.stats import tail_guard
 
@@ -100,12 +100,7 @@ def mean_length(
 
     Raises ValueError naming the node that is outside the rule, and for symbolic networks.
     """
-    check_network(network)
-    if network.symbolic:
-        raise ValueError(
-            "a mean length needs numbers, and this network has SymPy symbols; "
-            "build it with numeric widths and variances"
-        )
+    check_not_symbolic(network, "a mean length needs")
     for node in network:
         if reason := _outside(node, network):
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from varprop.moments import NOTATION
+from varprop.moments import NOTATION, correlation
 from varprop.montecarlo.record import Record, fluctuation
 from varprop.network import Network, unknown
 from varprop.results import Result
@@ -77,7 +77,7 @@ class Sample(Result):
             "variance": lambda: _diagonal(record.second) - record.mean**2,
             "kurtosis": lambda: record.kurtosis,
             "cross_moment": lambda: record.second,
-            "correlation": lambda: _correlation(record.second),
+            "correlation": lambda: correlation(record.second),
             "grad_second_moment": lambda: _diagonal(record.grad_second),
             "grad_cross_moment": lambda: record.grad_second,
         }
@@ -216,9 +216,3 @@ def _or_one(values: np.ndarray) -> np.ndarray:
 
 def _diagonal(matrix: np.ndarray) -> np.ndarray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
-
-
-def _correlation(second: np.ndarray) -> np.ndarray:
-    root = np.sqrt(_diagonal(second))  # a product of squares may leave the range of floats
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return second / root[..., :, None] / root[..., None, :]

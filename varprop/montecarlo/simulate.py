@@ -9,14 +9,11 @@ import torch
 from varprop.montecarlo import conditional
 from varprop.montecarlo.collect import samples
 from varprop.montecarlo.devices import find_device, find_devices, find_dtype, whole
-from varprop.montecarlo.progress import tracked
 from varprop.montecarlo.runner import Job
-from varprop.montecarlo.sample import FLUCTUATIONS, Averaged, Sample
+from varprop.montecarlo.sample import Sample
 from varprop.montecarlo.store import Folder
 from varprop.montecarlo.task import Task, block_size
-from varprop.network import Network, check_network
-
-__all__ = ["FLUCTUATIONS", "Averaged", "Sample", "find_device", "simulate", "tracked", "whole"]
+from varprop.network import Network, check_not_symbolic
 
 
 def simulate(
@@ -84,12 +81,7 @@ def make_task(
     backward: bool = True,
 ) -> Task:
     """The task of these arguments; raises ValueError for those that are unfit."""
-    check_network(network)
-    if network.symbolic:
-        raise ValueError(
-            "simulate needs numbers, and this network has SymPy symbols; "
-            "build it with numeric widths and variances, or use predict for formulas"
-        )
+    check_not_symbolic(network, "simulate needs", ", or use predict for formulas")
     for what, flag in (("backward", backward), ("track_scale", track_scale)):
         if not isinstance(flag, bool):
             raise ValueError(f"{what} must be True or False, got {flag!r}")

@@ -11,7 +11,7 @@ import sympy as sp
 from varprop.activations import Activation
 from varprop.gaussian import is_symbolic
 from varprop.layers import Dense
-from varprop.moments import CORRECTED, EXACT, WIDE, Gradients, Moments, Regime
+from varprop.moments import CORRECTED, EXACT, WIDE, Gradients, Moments, Regime, correlation
 from varprop.network import Network, unknown
 from varprop.results import Result, Row
 from varprop.theory.corrections import Corrections
@@ -215,17 +215,6 @@ def kurtosis(law: Moments) -> np.ndarray:
 def _fourth(phi: Activation, mean: float, spread: float, q: float) -> float:
     """E ((phi(z) - mean) / spread)^4, in which no power leaves the range of floats."""
     return float(phi.moment(lambda _, value, __: ((value - mean) / spread) ** 4, q))
-
-
-def correlation(second: np.ndarray) -> np.ndarray:
-    """E x x' / sqrt(E x^2 E x'^2)."""
-    square = np.diagonal(second, axis1=-2, axis2=-1)
-    if is_symbolic(second):
-        root = np.frompyfunc(sp.sqrt, 1, 1)(square[..., :, None] * square[..., None, :])
-        return second / root
-    root = np.sqrt(square)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return second / root[..., :, None] / root[..., None, :]
 
 
 def _short(value: Any) -> str:
