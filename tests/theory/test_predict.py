@@ -279,3 +279,14 @@ def test_a_flat_activation_says_that_no_gradient_passes(name):
     assert not theory.value("input", "grad_second_moment").any()
     assert f"dense_2: the derivative of {name} is 0 almost everywhere" in " ".join(theory.notes())
     assert not any("almost everywhere" in note for note in predict(mlp(8, 2)).notes())
+
+
+@pytest.mark.parametrize("name", ["relu", "softshrink", "gelu"])
+def test_second_moments_beyond_floats_are_named(name):
+    grown = mlp(64, 800, activation=name, weights=normal(std=2.5 / 8))
+    words = rf"leave the range of floats at {name}_\d+: E x\^2 = .* predict a shallower network"
+    with pytest.raises(ValueError, match=words):
+        predict(grown)
+    biased = mlp(64, 2, activation=name, weights=normal(mean=0.1, std=0.1))
+    with pytest.raises(ValueError, match="zero-mean weights"):  # another cause keeps its own message
+        predict(biased, np.ones((1, 64)))

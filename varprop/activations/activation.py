@@ -32,7 +32,15 @@ from varprop.activations.pairs import (
     symbolic_pair,
     variance_of,
 )
-from varprop.activations.pieces import derivative, exact, find_jumps, find_kinks, real_roots, steps
+from varprop.activations.pieces import (
+    derivative,
+    exact,
+    find_jumps,
+    find_kinks,
+    power,
+    real_roots,
+    steps,
+)
 from varprop.activations.special import bivariate_normal
 from varprop.activations.symbols import Q1, Q2, SINE, THETA, C, Number, Q, X
 
@@ -118,16 +126,16 @@ class Activation:
 
     def second_moment(self, q: Number) -> Number:
         """E phi(z)^2, z ~ N(0, q)."""
-        return self._moment("second_moment", self.expression**2, q)
+        return self._moment("second_moment", power(self.expression, 2), q)
 
     def fourth_moment(self, q: Number) -> Number:
         """E phi(z)^4, z ~ N(0, q)."""
-        return self._moment("fourth_moment", self.expression**4, q)
+        return self._moment("fourth_moment", power(self.expression, 4), q)
 
     def derivative_second_moment(self, q: Number) -> Number:
         """E phi'(z)^2, z ~ N(0, q); raises ValueError for phi with a jump, where it is infinite."""
         self._refuse_jumps("E phi'(z)^2 of {} is infinite: phi' has a point mass at each jump {}")
-        return self._moment("derivative_second_moment", self.derivative**2, q)
+        return self._moment("derivative_second_moment", power(self.derivative, 2), q)
 
     def derivative_mean(self, q: Number) -> Number:
         """E phi'(z), z ~ N(0, q); by Stein's lemma E z phi(z) = q E phi'(z), jumps counted."""

@@ -39,7 +39,7 @@ def closed_or(
 def evaluate(formula: sp.Expr, values: Mapping[sp.Symbol, Any]) -> tuple[np.ndarray, np.ndarray]:
     """The closed form at float arrays, and where it is sound."""
     arguments = [np.asarray(v, float) for v in values.values()]
-    value = np.zeros(np.broadcast_shapes(*(a.shape for a in arguments)))
+    value = np.zeros(np.broadcast(*arguments).shape)
     with np.errstate(all="ignore"):
         summands, sizes = _function(formula, tuple(values))(*arguments)
         for term in summands:

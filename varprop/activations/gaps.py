@@ -4,6 +4,8 @@ E(phi(z) - phi(z'))^2 / 2 = gap at c = 1 + sqrt(q1 q2) int_0^theta sin(t) E phi'
 E phi(z) phi(z') = E phi(z) E phi(z') + sqrt(q1 q2) int_theta^(pi/2) sin(t) E phi' phi'(cos t) dt
 """
 
+from functools import cache
+
 import numpy as np
 import sympy as sp
 
@@ -65,13 +67,19 @@ def _along(
     """
     sine, scale = np.sin(angle), np.sqrt(q1 * q2)
     at = {Q1: q1[..., None], Q2: q2[..., None], THETA: angle, SINE: sine}
-    at[C] = scale[..., None] * np.cos(angle)
+    if _reads_covariance(slopes):
+        at[C] = scale[..., None] * np.cos(angle)
     slope, sound = conditioning.evaluate(slopes, at)
     none = weight == 0  # where a slope may be infinite
     lost = ~(sound | none).all(-1)
     slope[none | ~sound] = 0.0
     terms = sine * slope * weight
     return scale * terms.sum(-1), scale * np.abs(terms).sum(-1), lost
+
+
+@cache
+def _reads_covariance(formula: sp.Expr) -> bool:
+    return formula.has(C)
 
 
 def path(

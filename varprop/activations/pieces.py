@@ -100,6 +100,11 @@ def _difference(a: Any, b: Any) -> Any:
 
 
 @cache
+def power(expression: sp.Expr, exponent: int) -> sp.Expr:
+    return expression**exponent
+
+
+@cache
 def derivative(expression: sp.Expr) -> sp.Expr:
     """phi' away from the kinks; at a kink it takes the mean of both sides, a null set."""
     return sp.diff(expression, X).replace(  # type: ignore

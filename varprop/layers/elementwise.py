@@ -1,7 +1,7 @@
 """Elementwise activations."""
 
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import comb, prod
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from varprop.activations import Activation, X, custom, get, identity
 from varprop.activations.torch_code import torch_code
+from varprop.layers import kernels
 from varprop.layers.base import Layer, Parameters, SlopeRule
 from varprop.moments import (
     APPROXIMATE,
@@ -71,10 +72,10 @@ class Elementwise(Layer):
         phi = self.activation.of(function)
         halved = self.activation.homogeneous and z.symmetric and not closed
         normal = _normality(law)
-        gap = _gaps(law, phi)
+        gap = kernels.gaps(law, phi)
         value = Moments(
             mean=phi.mean(law.diagonal) + 0 * law.mean,
-            second=_seconds(law, phi, gap),
+            second=kernels.seconds(law, phi, gap),
             gap=gap,
             mean_regime=max(normal, law.mean_regime, law.second_regime),
             second_regime=z.second_regime if halved else max(normal, law.second_regime),
@@ -88,8 +89,13 @@ class Elementwise(Layer):
         return value.noted(closed) if closed else value
 
     def gradients(
-        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+        self,
+        name: str,
+        inputs: tuple[Moments, ...],
+        gradient: Gradients,
+        slopes: np.ndarray | None = None,
     ) -> tuple[Gradients, ...]:
+        """`slopes`: E phi'(z) phi'(z') of Gaussian z, where it is known already."""
         (z,) = inputs
         if self.activation.expression == X:
             return (gradient,)
@@ -107,12 +113,12 @@ class Elementwise(Layer):
             factor, base = Activation("factor", product, kinks=kinks), gradient.base
         if later is not None and later.law is law and later.function.expression.has(X):
             # g = f(z) g_base: the mean of the joint factor, not the product of two means
-            second, exact = _by_pair(law, factor.second_moment, factor.kernel) * base, False
+            second, exact = kernels.by_pair(law, factor.second_moment, factor.kernel) * base, False
         elif function.expression == X and not phi.jumps:
-            product = _by_pair(law, phi.derivative_second_moment, phi.derivative_kernel)
-            second = product * gradient.second
+            known = kernels.slopes(law, phi) if slopes is None else slopes
+            second = known * gradient.second
         else:
-            second = _by_pair(law, slope.second_moment, slope.kernel) * gradient.second
+            second = kernels.by_pair(law, slope.second_moment, slope.kernel) * gradient.second
         flat = f"the derivative of {phi} is 0 almost everywhere: no gradient passes"
         notes = ((note,) if note else ()) + ((flat,) if phi.derivative == 0 else ())
         return (
@@ -239,7 +245,7 @@ def accumulate(a: Gradients, b: Gradients) -> Gradients:
         one = custom("1", sp.Integer(1))
         fa, fb = (one if g.factor is None else g.factor.function for g in (a, b))
         total, law = fa.plus(fb), factors[0].law
-        second = _by_pair(law, total.second_moment, total.kernel) * bases[0]
+        second = kernels.by_pair(law, total.second_moment, total.kernel) * bases[0]
         worst = max(a.regime, b.regime, WIDE)
         return Gradients(
             second, worst, worst, a.paths | b.paths, bases[0], Source(total, law), notes
@@ -279,40 +285,3 @@ def _vanishes(phi: sp.Expr) -> bool:
 
 def _normality(law: Moments) -> Regime:
     return WIDE if law.gaussian is None else law.gaussian
-
-
-@cache
-def _pairs(sites: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the second site of each pair."""
-    return np.triu_indices(sites, 1)
-
-
-def _by_pair(law: Moments, single: Any, pair: Any) -> np.ndarray:
-    """The matrix E f(z) f(z') over sites: `single` on the diagonal, `pair` off it."""
-    q = law.diagonal
-    second = np.zeros(law.second.shape, object if law.symbolic else float)
-    sites = np.arange(q.shape[-1])
-    second[..., sites, sites] = single(q)
-    rows, columns = _pairs(sites.size)
-    if rows.size:
-        value = pair(q[..., rows], q[..., columns], gap=law.gap[..., rows, columns])
-        second[..., rows, columns] = second[..., columns, rows] = value
-    return second
-
-
-def _seconds(law: Moments, phi: Activation, gap: np.ndarray) -> np.ndarray:
-    """E phi(z) phi(z') over sites; without a closed form, from the gap: one quadrature for both."""
-    if law.symbolic or phi.kernel_formula("kernel") is not None:
-        return _by_pair(law, phi.second_moment, phi.kernel)
-    square = phi.second_moment(law.diagonal)
-    return (square[..., :, None] + square[..., None, :]) / 2 - gap
-
-
-def _gaps(law: Moments, phi: Activation) -> np.ndarray:
-    q = law.diagonal
-    gap = np.zeros(law.gap.shape, object if law.symbolic else float)
-    rows, columns = _pairs(q.shape[-1])
-    if rows.size:
-        value = phi.gap(q[..., rows], q[..., columns], law.gap[..., rows, columns])
-        gap[..., rows, columns] = gap[..., columns, rows] = value
-    return gap
