@@ -47,6 +47,8 @@ _PLACES = {
     "simulate": "varprop.montecarlo",
     "Sweep": "varprop.montecarlo",
     "sweep": "varprop.montecarlo:sweep",
+    "trace": "varprop.torch_modules:trace",
+    "measure": "varprop.torch_modules:measure",
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
     "verify": "varprop.comparison:verify",
@@ -131,6 +133,7 @@ __all__ = [
     "length_law",
     "mean_field",
     "mean_length",
+    "measure",
     "mlp",
     "ntk",
     "phase_diagram",
@@ -144,6 +147,7 @@ __all__ = [
     "singular_values",
     "sweep",
     "tied_second_moment",
+    "trace",
     "truncated_normal",
     "truncated_std",
     "truncation_report",
@@ -228,3 +232,4 @@ if TYPE_CHECKING:
         power_laws,
         residual_stack,
     )
+    from varprop.torch_modules import measure, trace

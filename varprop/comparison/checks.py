@@ -18,10 +18,9 @@ def check_comparable(theory: Prediction, sample: Sample) -> None:
             f"{type(theory).__name__} and {type(sample).__name__}"
         )
     check_numeric(theory)
-    ours, theirs = _shape(theory.network), _shape(sample.network)
-    if ours != theirs:
+    if apart := difference(theory.network, sample.network):
         raise ValueError(
-            f"theory and sample are of different networks: {_first_difference(ours, theirs)}; "
+            f"theory and sample are of different networks: {apart}; "
             "predict and simulate the same graph"
         )
     _check_inputs(theory, sample)
@@ -46,15 +45,17 @@ def check_rates(margin: float, error_rate: float, false_pass: float, scope: str)
         raise ValueError(f"scope is one of {', '.join(SCOPES)}, got {scope!r}")
 
 
+def difference(a: Network, b: Network) -> str:
+    """The first difference between two graphs, in words; empty where there is none."""
+    ours, theirs = _shape(a), _shape(b)
+    for one, other in zip(ours, theirs, strict=False):
+        if one != other:
+            return f"node {one[0]} of size {one[3]} against {other[0]} of size {other[3]}"
+    return "" if len(ours) == len(theirs) else f"{len(ours)} nodes against {len(theirs)}"
+
+
 def _shape(network: Network) -> list[tuple]:
     return [(n.name, n.layer.kind, n.inputs, network.sizes[n.name]) for n in network]
-
-
-def _first_difference(ours: list[tuple], theirs: list[tuple]) -> str:
-    for a, b in zip(ours, theirs, strict=False):
-        if a != b:
-            return f"node {a[0]} of size {a[3]} against {b[0]} of size {b[3]}"
-    return f"{len(ours)} nodes against {len(theirs)}"
 
 
 def _check_inputs(theory: Prediction, sample: Sample) -> None:

@@ -1,0 +1,76 @@
+"""The graph of a module, by torch.export, in which no operation changes a value that it reads.
+
+torch.export and not torch.fx.symbolic_trace: it knows shapes, follows control flow that depends on
+them (`if x.dim() == 2`), sees through parametrizations, and states what it assumed.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.fx import Graph, Node
+
+from varprop.torch_modules.modules import type_name
+from varprop.torch_modules.operations import COPIED, UNCHANGED, in_place, name_of
+
+
+def exported(module: nn.Module, channels: int, dtype: Any, device: Any) -> tuple[Graph, dict]:
+    """The graph on two points of `channels` channels, and names of tensors by placeholder.
+
+    Raises ValueError where the module cannot compute these, or its operations depend on values.
+    """
+    x = torch.zeros(2, channels, dtype=dtype, device=device)
+    _check_output(module, x)
+    try:
+        program = torch.export.export(module, (x,))
+    except Exception as error:
+        raise ValueError(
+            f"the operations of {type_name(module)} must be the same for all inputs, and "
+            f"torch.export cannot say what they are: {_first_line(error)}; control flow that "
+            "depends on values, and calls to NumPy, cannot be traced"
+        ) from error
+    signature = program.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    graph = program.graph_module.graph
+    _without_changes_in_place(graph)
+    return graph, names
+
+
+def _check_output(module: nn.Module, x: torch.Tensor) -> None:
+    try:
+        with torch.no_grad():
+            y = module(x)
+    except Exception as error:
+        raise ValueError(
+            f"{type_name(module)} does not take inputs of shape (points, {x.shape[1]}): "
+            f"{_first_line(error)}; give inputs of its own size, flattened to one row each"
+        ) from error
+    if not isinstance(y, torch.Tensor) or y.ndim != 2 or len(y) != len(x):
+        what = f"shape {tuple(y.shape)}" if isinstance(y, torch.Tensor) else type(y).__name__
+        raise ValueError(
+            f"a module must return one tensor (points, channels), got {what} of "
+            f"{type_name(module)} for an input of shape {tuple(x.shape)}; wrap it in a module "
+            "that returns the tensor to be judged"
+        )
+
+
+def _without_changes_in_place(graph: Graph) -> None:
+    """Whatever reads a value that was overwritten reads the operation that wrote it."""
+    place = {node: k for k, node in enumerate(graph.nodes)}
+    memory: dict[Node, Node] = {}  # the first node that has the memory of a node
+    for node in graph.nodes:
+        source = node.args[0] if node.args else None
+        shares = in_place(node) or (name_of(node) in UNCHANGED - COPIED)
+        if node.op != "call_function" or not isinstance(source, Node) or not shares:
+            memory[node] = node
+            continue
+        memory[node] = memory[source]
+        if in_place(node):
+            for other in [n for n, owner in memory.items() if owner is memory[node]]:
+                if other is not node:
+                    other.replace_all_uses_with(node, lambda user: place[user] > place[node])  # noqa: B023
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")[:200]
