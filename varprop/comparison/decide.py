@@ -27,6 +27,11 @@ NOTHING = (
     "if layers died, draw more or widen the network"
 )
 
+ONE = (
+    "one network decides a step only where its null law is known, as for Gaussian weights: draw "
+    "many networks, or pass a function that makes fresh modules to measure"
+)
+
 
 def judge_steps(
     tested: Sequence[Step], margin: float, error_rate: float, false_pass: float, rounding: float
@@ -91,6 +96,8 @@ def _test(step: Step, level: float) -> Test | Judged:
     try:
         if step.variance is not None and step.third is not None:
             return contrast_test(residual, step.variance[live], step.third[live])
+        if len(step.residual) == 1:
+            return Judged(*_where(step), "t", Verdict.UNDECIDED, note=ONE)
         return studentized_test(residual, 0.0, level)
     except ValueError as refusal:
         return Judged(*_where(step), "t", Verdict.UNDECIDED, note=str(refusal))

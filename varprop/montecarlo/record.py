@@ -91,9 +91,14 @@ def fluctuation(squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     average = squares.mean(0)
     relative = squares / np.where(average > 0, average, np.nan) - 1
-    value = relative.var(0, ddof=1)
+    value = deviation(relative) ** 2
     influence = relative**2 - 2 * value * relative
-    return value, influence.std(0, ddof=1) / len(squares) ** 0.5
+    return value, deviation(influence) / len(squares) ** 0.5
+
+
+def deviation(values: np.ndarray) -> np.ndarray:
+    """The standard deviation over draws, nan of one draw."""
+    return values.std(0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
 
 
 def _power(exponent: torch.Tensor | float) -> torch.Tensor | float:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from varprop.moments import NOTATION, correlation
-from varprop.montecarlo.record import Record, fluctuation
+from varprop.montecarlo.record import Record, deviation, fluctuation
 from varprop.network import Network, unknown
 from varprop.results import Result
 from varprop.stats import tail_guard
@@ -18,7 +18,8 @@ FLUCTUATIONS = ("length_fluctuation", "grad_length_fluctuation")  # of many netw
 
 
 class Averaged(NamedTuple):
-    """A row of a sample: `value` is the average over draws, with its standard error.
+    """A row of a sample: `value` is the average over draws, with its standard error
+    (nan of one draw).
 
     `trusted`: no single draw carries either (`stats.tail_guard`); else see `Sample.log_mean`.
     """
@@ -157,7 +158,7 @@ class Sample(Result):
                 values = self.values(name, quantity)
                 average = values.mean(0)
                 size = _or_one(np.abs(average))
-                error = (values / size).std(0, ddof=1) * size / self.draws**0.5
+                error = deviation(values / size) * size / self.draws**0.5
                 trusted = _trusted(values)
                 for index in np.ndindex(average.shape):
                     repeated = len(index) == 2 and index[0] >= index[1]

@@ -4,6 +4,10 @@ torch.export and not torch.fx.symbolic_trace: it knows shapes, follows control f
 them (`if x.dim() == 2`), sees through parametrizations, and states what it assumed.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from typing import Any
 
 import torch
@@ -22,7 +26,8 @@ def exported(module: nn.Module, channels: int, dtype: Any, device: Any) -> tuple
     x = torch.zeros(2, channels, dtype=dtype, device=device)
     _check_output(module, x)
     try:
-        program = torch.export.export(module, (x,))
+        with _quiet():
+            program = torch.export.export(module, (x,))
     except Exception as error:
         raise ValueError(
             f"the operations of {type_name(module)} must be the same for all inputs, and "
@@ -34,6 +39,18 @@ def exported(module: nn.Module, channels: int, dtype: Any, device: Any) -> tuple
     graph = program.graph_module.graph
     _without_changes_in_place(graph)
     return graph, names
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export prints the graph so far, and logs, before it raises what we report."""
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    before, log.disabled = log.disabled, True
+    try:
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        log.disabled = before
 
 
 def _check_output(module: nn.Module, x: torch.Tensor) -> None:
@@ -73,4 +90,4 @@ def _without_changes_in_place(graph: Graph) -> None:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")[:200]
+    return text.splitlines()[0].split(" (unhinted")[0].rstrip(".")[:200]

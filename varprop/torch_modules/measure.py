@@ -113,7 +113,6 @@ class Subject:
 
     network: Network
     operations: tuple[Operation, ...]
-    paths: Mapping[str, str]
     dtype: torch.dtype
     device: torch.device
     shapes: Mapping[str, torch.Size]
@@ -128,8 +127,14 @@ class Subject:
                 f"{type_name(module)} is of another network: {apart} in the module; "
                 "varprop.trace(module, inputs) gives the network that it is"
             )
+        dtype, device = kind_of(module)
+        if device.type not in ("cpu", "cuda"):
+            raise ValueError(
+                f"{type_name(module)} must be on 'cpu' or 'cuda' to be measured, got {device}; "
+                "move it there with module.to(device)"
+            )
         shapes = {name: t.shape for name, t in tensors_of(module).items()}
-        return cls(network, operations, found.modules, *kind_of(module), shapes)
+        return cls(network, operations, dtype, device, shapes)
 
     def check(self, module: nn.Module, draw: int, previous: "Values | None") -> None:
         """Raises ValueError for another structure, the same weights again, or unfit numbers."""
@@ -200,7 +205,7 @@ class Subject:
 
     def _check_output(self, module: nn.Module, x: torch.Tensor, output: torch.Tensor) -> None:
         """Raises ValueError where the module computes something else than the nodes."""
-        own = module(x)
+        own = module(x.clone())  # it may write to it
         size, difference = (v.double().norm() for v in (own, own - output))
         if own.shape != output.shape or difference > size * torch.finfo(self.dtype).eps ** 0.5:
             raise ValueError(

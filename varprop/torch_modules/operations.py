@@ -10,11 +10,18 @@ from torch.nn import functional
 from varprop import activations
 from varprop.activations import Activation
 
-SUPPORTED = (
-    "supported are linear layers, every activation of varprop.activations that torch has, sums "
-    "and differences, products with numbers, and what changes nothing in evaluation mode "
-    "(dropout, identity, reshaping to the same shape)"
-)
+
+class Unsupported(ValueError):
+    """An operation that no layer expresses."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not supported; supported are linear layers, every activation of "
+            "varprop.activations that torch has, sums and differences of values, products with "
+            "numbers, and what changes nothing in evaluation mode (dropout, identity, reshaping "
+            "to the same shape)"
+        )
+
 
 # the same number in, the same number out, wherever the shape stays
 UNCHANGED = {
@@ -90,24 +97,32 @@ def bound(node: Node) -> dict[str, Any]:
 def activation_of(node: Node, number: Callable[[Any], float]) -> Activation | None:
     """The activation that an operation on one tensor is, or None.
 
-    `number` reads a parameter of one element. Raises ValueError for parameters that the activation
+    `number` reads a parameter of one element. Raises Unsupported for parameters that the activation
     has not.
     """
-    entry = ELEMENTWISE.get(name_of(node))
-    if entry is None:
-        return None
     given, defaults = bound(node), {a.name: a.default_value for a in _schema(node)}
-    if name_of(node) == "clamp" and (given["min"], given["max"]) == (0, None):
-        return activations.get("relu")
+    if (special := _special(name_of(node), given)) is not None:
+        return activations.get(special)
+    if (entry := ELEMENTWISE.get(name_of(node))) is None:
+        return None
     source = next(iter(given))
     if (form := given.pop("approximate", "none")) != "none":
         entry = Entry(f"{entry.activation}_{form}")
     for name, value in given.items():
         known = name == source or name in entry.parameters
         if not known and value != defaults[name]:
-            raise ValueError(f"{name}={value!r} has no counterpart in varprop's {entry.activation}")
+            raise Unsupported(f"{name_of(node)} with {name}={value!r}")
     values = {ours: number(given[torchs]) for torchs, ours in entry.parameters.items()}
     return activations.get(entry.activation, **values)
+
+
+def _special(kind: str, given: Mapping[str, Any]) -> str | None:
+    """The activation that has a name of its own at these bounds."""
+    bounds = {"hardtanh": ("min_val", "max_val"), "clamp": ("min", "max"), "clamp_min": ("min",)}
+    if kind not in bounds:
+        return None
+    low, high = ([given[name] for name in bounds[kind]] + [None])[:2]
+    return {(0, None): "relu", (0, 6): "relu6"}.get((low, high))
 
 
 def fused(node: Node) -> Fused | None:

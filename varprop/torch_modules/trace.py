@@ -24,8 +24,8 @@ from varprop.torch_modules.modules import (
     type_name,
 )
 from varprop.torch_modules.operations import (
-    SUPPORTED,
     UNCHANGED,
+    Unsupported,
     activation_of,
     bound,
     fused,
@@ -146,23 +146,25 @@ class _Reader:
             try:
                 self.at[node] = self._value(node)
             except ValueError as error:
-                raise ValueError(f"{_place(node)}: {error}; {SUPPORTED}") from None
+                raise ValueError(f"{_place(node)}: {error}") from None
 
     def _value(self, node: Node) -> str:
         if (one := fused(node)) is not None:
             layer = Elementwise(activations.get(one.activation))
             return self._add(node, layer, (self._of(one.source),), one.call)
         if not hasattr(node.target, "_schema"):
-            raise ValueError(f"{node.target} is not supported")
+            raise Unsupported(f"{node.target}")
         kind, given = name_of(node), bound(node)
         if kind in UNCHANGED:
             source: Any = node.args[0]
             before, after = source.meta["val"], node.meta["val"]
             if (before.shape, before.dtype) != (after.shape, after.dtype):
-                raise ValueError(
+                raise Unsupported(
                     f"{kind} from {tuple(before.shape)} in {before.dtype} to "
-                    f"{tuple(after.shape)} in {after.dtype} is not supported"
+                    f"{tuple(after.shape)} in {after.dtype}"
                 )
+            if given.get("train"):
+                raise Unsupported(f"{kind} that is random in evaluation mode too")
             return self._of(source)
         if kind == "linear":
             return self._dense(node, **given)
@@ -170,12 +172,12 @@ class _Reader:
             return arithmetic
         activation = activation_of(node, self._number)
         if activation is None:
-            raise ValueError(f"{node.target} is not supported")
+            raise Unsupported(f"{node.target}")
         return self._elementwise(node, activation, given)
 
     def _of(self, node: Any) -> str:
         if node not in self.at:
-            raise ValueError("an operation on parameters alone is not supported")
+            raise Unsupported("an operation on parameters alone")
         return self.at[node]
 
     def _add(
@@ -209,7 +211,7 @@ class _Reader:
             if a not in self.at and kind == "mul":
                 a, b = b, a
             if b in self.at or given.get("rounding_mode") is not None:
-                raise ValueError(f"{kind} of two values is not supported")
+                raise Unsupported(f"{kind} of two values")
             factor = self._number(b)
             tensors = (self.names[b.name],) if isinstance(b, Node) else ()
             call = _call(node, [a, b] if tensors else [a])
@@ -217,9 +219,9 @@ class _Reader:
                 node, Scale(factor if kind == "mul" else 1 / factor), (self._of(a),), call, tensors
             )
         if a not in self.at or b not in self.at:
-            raise ValueError(f"{kind} of a value and a constant is not supported")
+            raise Unsupported(f"{kind} of a value and a constant")
         if a.meta["val"].shape != b.meta["val"].shape:
-            raise ValueError(f"{kind} of values of different shapes is not supported")
+            raise Unsupported(f"{kind} of values of different shapes")
         alpha = float(given["alpha"])
         first, second = (b, a) if kind == "rsub" else (a, b)
         right = self._scaled(node, self.at[second], alpha if kind == "add" else -alpha)
@@ -233,7 +235,7 @@ class _Reader:
     def _dense(self, node: Node, input: Any, weight: Any, bias: Any) -> str:
         for what in (weight, bias):
             if what is not None and what.name not in self.names:
-                raise ValueError("a linear layer whose weights are computed is not supported")
+                raise Unsupported("a linear layer whose weights are computed")
         name = self.names[weight.name]
         own = tuple(self.names[p.name] for p in (weight, bias) if p is not None)
         matrix, *offset = (self.tensors[n] for n in own)
@@ -241,7 +243,7 @@ class _Reader:
         if id(matrix) in self.owners:
             tied, shared = self.owners[id(matrix)]
             if [id(b) for b in offset] != shared:
-                raise ValueError("layers that share a weight but no bias are not supported")
+                raise Unsupported("a layer that shares its weight with another, but not its bias,")
             layer = replace(layer, tied=tied)
         found = self._add(node, layer, (self._of(input),), functional.linear, own)
         if tied is None:
@@ -259,10 +261,10 @@ class _Reader:
         if isinstance(value, Node):
             tensor = self.tensors.get(self.names.get(value.name, ""))
             if tensor is None or tensor.numel() != 1:
-                raise ValueError(f"{value.name} in the place of one number is not supported")
+                raise Unsupported(f"{value.name} in the place of one number")
             value = tensor.item()
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{value!r} in the place of a number is not supported")
+            raise Unsupported(f"{value!r} in the place of a number")
         return value
 
 
