@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -18,8 +18,19 @@ from varprop.torch_modules.modules import type_name
 from varprop.torch_modules.operations import COPIED, UNCHANGED, in_place, name_of
 
 
-def exported(module: nn.Module, channels: int, dtype: Any, device: Any) -> tuple[Graph, dict]:
-    """The graph on two points of `channels` channels, and names of tensors by placeholder.
+class Exported(NamedTuple):
+    """A graph, its placeholder of the input, and the names of the tensors behind all others."""
+
+    graph: Graph
+    channels: int
+    input: str
+    tensors: dict[str, str]
+
+
+def exported(
+    module: nn.Module, channels: int, dtype: torch.dtype, device: torch.device
+) -> Exported:
+    """The graph of the module on two points of `channels` channels.
 
     Raises ValueError where the module cannot compute these, or its operations depend on values.
     """
@@ -38,7 +49,7 @@ def exported(module: nn.Module, channels: int, dtype: Any, device: Any) -> tuple
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     graph = program.graph_module.graph
     _without_changes_in_place(graph)
-    return graph, names
+    return Exported(graph, channels, str(next(iter(signature.user_inputs))), names)
 
 
 @contextmanager
