@@ -72,8 +72,8 @@ def test_the_networks_of_the_explicit_engine_have_its_records(network, rng, seed
 @pytest.mark.statistical
 def test_fresh_modules_are_drawn_from_the_laws_of_the_network(network, seed):
     """Two-sample Kolmogorov-Smirnov, 6 tests at 1e-6 in all."""
-    modules = vp.measure(Block, network=network, draws=300, seed=seed)
-    engine = vp.simulate(network, draws=1000, seed=seed + 1, engine="explicit")
+    modules = vp.measure(Block, network=network, draws=200, seed=seed)
+    engine = vp.simulate(network, draws=600, seed=seed + 1, engine="explicit")
     pairs = [(n, q) for n in ("dense_1", "add_1", "tanh_1") for q in ("mean", "grad_second_moment")]
     for node, quantity in pairs:
         one, other = (s.values(node, quantity)[:, 0] for s in (modules, engine))

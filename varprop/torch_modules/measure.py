@@ -55,20 +55,20 @@ def measure(
         check_module(module)
     parts: list[dict[str, Record]] = []
     defects: list[np.ndarray] = []
-    subject = previous = None
+    subject, previous = None, {}
     with own_stream(seed):
         for draw in range(draws):
             one = check_module(make())
             if subject is None:
                 subject = Subject.of(one, network)
-            subject.check(one, draw, previous)
+            tensors = subject.tensors(one, draw, previous)
             group = Group(range(draw // BLOCK, draw // BLOCK + 1), _one(draw % BLOCK))
             with own_numbers(subject.device), full_precision, evaluated(one):
                 ends = draw_ends(network, x, seed, group, subject.device, subject.dtype)
-                record, defect = subject.run(one, *ends)
+                record, defect = subject.run(one, tensors, *ends)
             parts.append(record)
             defects.append(defect)
-            previous = subject.copied(one) if draws > 1 else None
+            previous = {name: t.clone() for name, t in tensors.items()} if draws > 1 else {}
     assert subject is not None
     return Sample(
         network=network,

@@ -49,40 +49,42 @@ class Subject:
         shapes = {name: t.shape for name, t in tensors_of(module).items()}
         return cls(network, operations, dtype, device, shapes)
 
-    def check(self, module: nn.Module, draw: int, previous: "Values | None") -> None:
-        """Raises ValueError for another structure, the same weights again, or unfit numbers."""
-        tensors = tensors_of(module)
-        if {name: t.shape for name, t in tensors.items()} != self.shapes or kind_of(module) != (
-            self.dtype,
-            self.device,
-        ):
+    def tensors(self, module: nn.Module, draw: int, previous: Values) -> Values:
+        """The parameters that the nodes read.
+
+        Raises ValueError for another structure, those of `previous` again, or numbers not finite.
+        """
+        found = tensors_of(module)
+        same = {name: t.shape for name, t in found.items()} == self.shapes
+        if not same or kind_of(module) != (self.dtype, self.device):
             raise ValueError(
                 f"draw {draw} has other parameters than draw 0; every call must make a module of "
                 "the same layers, dtype and device"
             )
+        read = {n: found[n].detach() for operation in self.operations for n in operation.tensors}
         for operation in self.operations:
             for name in operation.tensors:
-                if not bool(torch.isfinite(tensors[name]).all()):
+                if not bool(torch.isfinite(read[name]).all()):
                     raise ValueError(
                         f"{name}, of node {operation.node}, has values that are not finite in "
                         f"draw {draw}; initialize it"
                     )
-        if previous and all(torch.equal(tensors[name], t) for name, t in previous.items()):
+        if previous and all(torch.equal(read[name], t) for name, t in previous.items()):
             raise ValueError(
                 f"draw {draw} has the parameters of draw {draw - 1}; pass a function that makes "
                 "a fresh module each time it is called, from torch's default generator"
             )
-
-    def copied(self, module: nn.Module) -> Values:
-        """The parameters that the nodes read."""
-        tensors = tensors_of(module)
-        return {n: tensors[n].detach().clone() for op in self.operations for n in op.tensors}
+        return read
 
     def run(
-        self, module: nn.Module, x: torch.Tensor, t: torch.Tensor, u: torch.Tensor
+        self,
+        module: nn.Module,
+        tensors: Values,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        u: torch.Tensor,
     ) -> tuple[dict[str, Record], np.ndarray]:
         """The record of every node, and the duality defect of each point."""
-        tensors = {name: tensor.detach() for name, tensor in tensors_of(module).items()}
         values, gradients = self._back(tensors, x[0], u[0])
         self._check_output(module, x[0], values[self.network.output])
         tangents = self._along(tensors, x[0], t[0])
