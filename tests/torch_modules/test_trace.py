@@ -158,6 +158,24 @@ def test_what_is_overwritten_is_read_as_what_overwrote_it():
     assert ("relu_1", "dense_1") in nodes and nodes[-1] == ("add_1", "relu_1", "dense_2")
 
 
+def test_sums_and_products_in_place():
+    def rule(m, x):
+        z = m.a(x)
+        total = z
+        total += m.b(x)
+        total *= 2
+        return z
+
+    nodes, _ = graph_of(rule)
+    assert nodes[3:] == [("add_1", "dense_1", "dense_2"), ("scale_1", "add_1")]
+
+
+def test_the_caller_s_autocast_is_not_traced():
+    with torch.autocast("cpu", torch.bfloat16):
+        nodes, _ = graph_of(lambda m, x: torch.relu(m.a(x)))
+    assert nodes == [("input",), ("dense_1", "input"), ("relu_1", "dense_1")]
+
+
 def test_a_copy_made_before_stays():
     def rule(m, x):
         z = m.a(x)
@@ -202,6 +220,7 @@ UNSUPPORTED = {
     r"mul of two values is not": lambda m, x: x * m.a(x),
     r"add of a value and a constant is not": lambda m, x: m.a(x) + 1,
     r"a linear layer whose weights are computed": lambda m, x: functional.linear(x, x),
+    r"division by 0 is not": lambda m, x: m.a(x) / 0,
     r"dropout that is random in evaluation mode": lambda m, x: functional.dropout(m.a(x), 0.5),
     r"elu with scale=2": lambda m, x: torch.ops.aten.elu(x, 1.0, 2.0),
     r"an operation on parameters alone": lambda m, x: functional.linear(x, m.w.abs()),

@@ -62,9 +62,8 @@ def measure(
             if subject is None:
                 subject = Subject.of(one, network)
             tensors = subject.tensors(one, draw, previous)
-            group = Group(range(draw // BLOCK, draw // BLOCK + 1), _one(draw % BLOCK))
             with own_numbers(subject.device), full_precision, evaluated(one):
-                ends = draw_ends(network, x, seed, group, subject.device, subject.dtype)
+                ends = draw_ends(network, x, seed, _place(draw), subject.device, subject.dtype)
                 record, defect = subject.run(one, tensors, *ends)
             parts.append(record)
             defects.append(defect)
@@ -83,8 +82,10 @@ def measure(
     )
 
 
-def _one(k: int) -> range:
-    return range(k, k + 1)
+def _place(draw: int) -> Group:
+    """Where the explicit engine has this draw."""
+    block, k = divmod(draw, BLOCK)
+    return Group(range(block, block + 1), range(k, k + 1))
 
 
 @contextmanager

@@ -62,7 +62,6 @@ class Reader:
         self.at: dict[Node, str] = {}  # the network's node of a value
         self.modules: dict[str, str] = {}
         self.owners: dict[int, tuple[str, list[int]]] = {}  # dense nodes, biases, by their weight
-
         for node in _needed(list(program.graph.nodes)):
             self._read(node)
 
@@ -145,6 +144,8 @@ class Reader:
             if b in self.at or given.get("rounding_mode") is not None:
                 raise Unsupported(f"{kind} of two values")
             factor = self._number(b)
+            if kind == "div" and not factor:
+                raise Unsupported("division by 0")
             tensors = (self.names[b.name],) if isinstance(b, Node) else ()
             call = _call(node, [a, b] if tensors else [a])
             return self._add(
