@@ -170,12 +170,6 @@ def test_sums_and_products_in_place():
     assert nodes[3:] == [("add_1", "dense_1", "dense_2"), ("scale_1", "add_1")]
 
 
-def test_the_caller_s_autocast_is_not_traced():
-    with torch.autocast("cpu", torch.bfloat16):
-        nodes, _ = graph_of(lambda m, x: torch.relu(m.a(x)))
-    assert nodes == [("input",), ("dense_1", "input"), ("relu_1", "dense_1")]
-
-
 def test_a_copy_made_before_stays():
     def rule(m, x):
         z = m.a(x)

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from varprop.montecarlo.shared import own_numbers
 from varprop.network import Network
 from varprop.torch_modules.export import exported
 from varprop.torch_modules.laws import Assigned, Laws
@@ -46,9 +45,8 @@ def traced(
 ) -> tuple[TracedNetwork, tuple[Operation, ...]]:
     """The network, and how the module computes each node after the input."""
     laws = Assigned("weights", weights), Assigned("bias", bias)
-    dtype, device = kind_of(module)
-    with evaluated(module), own_numbers(device):
-        reader = Reader(module, exported(module, channels, dtype, device), *laws)
+    with evaluated(module):
+        reader = Reader(module, exported(module, channels, *kind_of(module)), *laws)
     for assigned in laws:
         assigned.check_used()
     network = TracedNetwork(reader.graph.network().nodes, reader.modules)
