@@ -39,6 +39,13 @@ def measure(
     cotangents are those of the explicit engine at the same seed. No parameter, gradient or mode of
     the module changes.
 
+    One network suffices for `compare` where null laws are known (Gaussian weights and biases, one
+    input). Of 4 000 true networks of He weights each (n = 32 to 128, depth 5 to 20, ReLU and tanh)
+    3.3 to 4.9 % were refuted at an error rate of 5 %, .6 to 1.0 % at 1 %: Holm's rule counts
+    dependent tests as if they were disjoint. At 1e-6, of 100 ReLU networks of width 512 and depth
+    10 whose weights have a standard deviation 10 % off, all were refuted by their drift over the
+    depth; 5 % above, 77, and 5 % below, 71. Elsewhere one network is UNDECIDED: measure many.
+
     Raises ValueError for a module of another graph than `network`, several draws of one module,
     parameters that are not finite, and whatever `trace` refuses.
     """
