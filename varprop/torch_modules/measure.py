@@ -42,9 +42,9 @@ def measure(
     One network suffices for `compare` where null laws are known (Gaussian weights and biases, one
     input). Of 4 000 true networks of He weights each (n = 32 to 128, depth 5 to 20, ReLU and tanh)
     3.3 to 4.9 % were refuted at an error rate of 5 %, .6 to 1.0 % at 1 %: Holm's rule counts
-    dependent tests as if they were disjoint. At 1e-6, of 100 ReLU networks of width 512 and depth
-    10 whose weights have a standard deviation 10 % off, all were refuted by their drift over the
-    depth; 5 % above, 77, and 5 % below, 71. Elsewhere one network is UNDECIDED: measure many.
+    dependent tests as if they were disjoint. At 1e-6, of 100 networks of width 512 and depth 10
+    whose weights have a standard deviation 7 % off or more, all were refuted, by their drift over
+    the depth; 5 % off, 71 to 77. Elsewhere one network is UNDECIDED: measure many.
 
     Raises ValueError for a module of another graph than `network`, several draws of one module,
     parameters that are not finite, and whatever `trace` refuses.
