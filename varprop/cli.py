@@ -136,13 +136,13 @@ def _run(
     from varprop.ledger.html import page
     from varprop.ledger.table import summary, to_json, write
 
-    outcomes, stopped = _outcomes(claims, settings, jobs)
+    outcomes, sections, stopped = _outcomes(claims, settings, jobs)
     if not outcomes:
         return _complain("no claim was finished; nothing was written", stopped or FAILED)
     missing = [claim.name for claim in claims[len(outcomes) :]]
     text = to_json(outcomes, settings, missing)
     write(folder / FILES[0], text)
-    write(folder / FILES[1], page(outcomes, settings, missing))
+    write(folder / FILES[1], page(outcomes, settings, missing, sections))
     if as_json:
         print(text, end="")
     else:
@@ -154,21 +154,27 @@ def _run(
 
 def _outcomes(
     claims: "Sequence[Claim]", settings: "Settings", jobs: int
-) -> "tuple[list[Outcome], int]":
-    """The claims that were finished, and the exit status of what stopped the run, or 0."""
+) -> "tuple[list[Outcome], list[str], int]":
+    """The claims that were finished, their sections of the page, which are drawn while the workers
+    compute, and the exit status of what stopped the run, or 0."""
+    from varprop.ledger.html import section
     from varprop.ledger.run import LedgerError, run
 
     outcomes: list[Outcome] = []
+    sections: list[str] = []
+    status = OK
     try:
         with _progress(len(claims)) as (begin, end):
             for outcome in run(claims, settings, begin, jobs):
                 outcomes.append(outcome)
                 end(outcome)
+                sections.append(section(len(sections), outcome))
     except LedgerError as problem:
-        return outcomes, _complain(problem, FAILED)
+        status = _complain(problem, FAILED)
     except KeyboardInterrupt:
-        return outcomes, _complain("interrupted", INTERRUPTED)
-    return outcomes, OK
+        status = _complain("interrupted", INTERRUPTED)
+    sections += [section(k, outcomes[k]) for k in range(len(sections), len(outcomes))]
+    return outcomes, sections, status
 
 
 def _status(outcomes: "Sequence[Outcome]") -> int:

@@ -41,9 +41,21 @@ def with_a_symbol(step: Step) -> Step:
     return replace(step, right=sp.sympify(step.right) + stray * one_like(step.right))
 
 
+@cache
+def integrated(name: str) -> Derivation:
+    """The derivation with its integrals and sums done, which the checks below would each repeat."""
+    derivation = derived(name)
+    steps = (replace(s, left=done(s.left), right=done(s.right)) for s in derivation.steps)
+    return replace(derivation, steps=tuple(steps))
+
+
+def done(side):
+    return side.doit() if isinstance(side, (sp.Basic, sp.MatrixBase)) else side
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_holds(name):
-    derivation = derived(name)
+    derivation = integrated(name)
     assert derivation.name == name
     assert len(derivation.steps) >= 2
     assert derivation.assumptions and derivation.source
@@ -54,7 +66,7 @@ def test_holds(name):
 @pytest.mark.parametrize("alter", [doubled, with_a_symbol])
 @pytest.mark.parametrize("name", NAMES)
 def test_altered_step_fails_by_name_and_number(name, alter):
-    derivation = derived(name)
+    derivation = integrated(name)
     for number, step in enumerate(derivation.steps, 1):
         assert alter(step).failure(), f"step {number} holds when altered"
     altered = replace(derivation, steps=(derivation.steps[0], alter(derivation.steps[1])))

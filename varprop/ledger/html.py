@@ -51,8 +51,18 @@ p.done { margin: .3rem 0; } pre, .wide { overflow-wrap: anywhere; }
 """
 
 
-def page(outcomes: Sequence[Outcome], settings: Settings, missing: Sequence[str] = ()) -> str:
-    """The whole document: a table of all claims, then one section each. It names no date."""
+def page(
+    outcomes: Sequence[Outcome],
+    settings: Settings,
+    missing: Sequence[str] = (),
+    sections: Sequence[str] | None = None,
+) -> str:
+    """The whole document: a table of all claims, then one section each. It names no date.
+
+    `sections` are those of the outcomes where they were made before; their plots take a while.
+    """
+    if sections is None:
+        sections = [section(place, outcome) for place, outcome in enumerate(outcomes)]
     fine = sum(outcome.as_expected for outcome in outcomes)
     made = ", ".join(f"{name} {number}" for name, number in versions().items())
     stopped = (
@@ -76,7 +86,7 @@ def page(outcomes: Sequence[Outcome], settings: Settings, missing: Sequence[str]
         "<th>verdict</th><th>proof</th><th></th></tr></thead><tbody>",
         *(_line(outcome) for outcome in outcomes),
         "</tbody></table>",
-        *(_section(place, outcome) for place, outcome in enumerate(outcomes)),
+        *sections,
         "</body></html>\n",
     ]
     return "\n".join(line for line in lines if line)
@@ -96,7 +106,8 @@ def _line(outcome: Outcome) -> str:
     )
 
 
-def _section(place: int, outcome: Outcome) -> str:
+def section(place: int, outcome: Outcome) -> str:
+    """The claim at `place` of the page, counted from 0, with its plots."""
     claim = outcome.claim
     facts = {
         "Source": escape(claim.source) + _rows(claim.rows),

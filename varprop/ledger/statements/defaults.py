@@ -131,9 +131,9 @@ CLAIMS = (
             networks("ReLU, unit inputs", _stated_default("relu"), _default("relu")),
             networks("ReLU, digits", _stated_default("relu"), _default("relu"), inputs=digits),
             values(
-                "fixed points at layer 12, n = 256",
-                mlp(256, 12, weights=torch_default_weight(), bias=torch_default_bias()),
-                [Stated("dense_12", "second_moment", 2 / (5 * 256))],
+                "fixed points at layer 12, n = 128",
+                mlp(128, 12, weights=torch_default_weight(), bias=torch_default_bias()),
+                [Stated("dense_12", "second_moment", 2 / (5 * 128))],
                 draws=512,
             ),
         ),

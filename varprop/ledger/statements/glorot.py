@@ -63,8 +63,8 @@ CLAIMS = (
             ),
             networks(
                 "Laplace weights",
-                square(laplace(1), "identity"),
-                square(laplace(1), "identity"),
+                square(laplace(1), "identity", 2),
+                square(laplace(1), "identity", 2),
                 draws=1600,
             ),
         ),
@@ -117,7 +117,7 @@ CLAIMS = (
         experiments=(
             values(
                 "standard initialization: equal in all layers, 3^-5",
-                mlp(128, 5, activation="identity", weights=uniform(-(128**-0.5), 128**-0.5)),
+                square(STANDARD, "identity", 5),
                 [Stated(f"dense_{i}", "weight_grad_second_moment", 3.0**-5) for i in (1, 3, 6)],
                 draws=3072,
                 quantity="weight_grad_second_moment",
@@ -266,13 +266,7 @@ CLAIMS = (
             ),
             values(
                 "six layers: 3^-6 both ways",
-                mlp(
-                    128,
-                    6,
-                    activation="identity",
-                    weights=uniform(-(128**-0.5), 128**-0.5),
-                    output=None,
-                ),
+                mlp(WIDTH, 6, activation="identity", weights=STANDARD, output=None),
                 [
                     Stated("identity_6", "second_moment", 3.0**-6),
                     Stated("input", "grad_second_moment", 3.0**-6),

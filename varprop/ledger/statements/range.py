@@ -110,15 +110,15 @@ CLAIMS = (
         rows=("A1", "C1"),
         experiments=(
             networks(
-                "unit inputs, n = 256, first 20 layers",
-                _stated_linear(256, 20, 1.0),
-                _linear(256, 20, 1.0),
+                "unit inputs, n = 256, first 8 layers",
+                _stated_linear(256, 8, 1.0),
+                _linear(256, 8, 1.0),
                 draws=256,
             ),
             networks(
-                "digits, n = 64, 40 layers",
-                _stated_linear(64, 40, 1.0),
-                _linear(64, 40, 1.0),
+                "digits, n = 64, 20 layers",
+                _stated_linear(64, 20, 1.0),
+                _linear(64, 20, 1.0),
                 inputs=digits,
             ),
         ),

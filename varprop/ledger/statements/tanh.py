@@ -60,8 +60,8 @@ CLAIMS = (
             ),
             networks(
                 "the whole depth, width 256",
-                _biased(1.69, 0.09, 256, DEPTH),
-                _drawn(1.69, 0.3, 256, DEPTH),
+                _biased(1.69, 0.09, 256, 8),
+                _drawn(1.69, 0.3, 256, 8),
                 scope="depth",
                 engine="conditional",
                 draws=4096,
