@@ -222,6 +222,7 @@ def test_a_planted_fault_is_refuted(mutant, monkeypatch, seed):
     assert evidence.verdict is Verdict.REFUTED, evidence.summary
 
 
+@pytest.mark.slow  # `varprop verify` runs them all
 @pytest.mark.parametrize("claim, index", sorted({(c, i) for _, c, i in MUTANTS.values()}))
 def test_without_a_fault_the_same_experiment_confirms(claim, index, seed):
     evidence = _experiment(claim, index)(Settings(seed=seed))

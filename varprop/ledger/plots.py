@@ -36,6 +36,8 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 3.2,
 }
 HUGE = 1e200  # beyond it the margins and ticks of Matplotlib overflow
+INSIDE = 3  # series whose legend fits into the axes
+MARGINS = {"left": 0.12, "right": 0.98, "bottom": 0.17, "top": 0.96}  # a constrained layout: double
 CROWDED = 40  # from so many points on, bounds are a band and not bars
 
 
@@ -48,8 +50,9 @@ def svg(evidence: Evidence, prefix: str) -> str:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=(6.6, 2.9), layout="constrained")
-        draw(figure.subplots(), evidence)
+        beside = len(evidence.series) > INSIDE  # only then is the room of the legend unknown
+        figure = Figure(figsize=(6.6, 2.9), layout="constrained" if beside else None)
+        draw(figure.subplots(gridspec_kw=None if beside else MARGINS), evidence)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     return _inline(file.getvalue(), prefix, evidence.name)
@@ -71,7 +74,7 @@ def draw(axes: "Axes", evidence: Evidence) -> None:
     whole = bool((x == np.round(x)).all())
     axes.xaxis.set_major_locator(MaxNLocator(integer=whole, min_n_ticks=1))
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 3:
+    if len(labels) > INSIDE:
         axes.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5))
     elif any(labels) and labels != [evidence.axes[1]]:
         axes.legend(handles, labels, loc="best")
