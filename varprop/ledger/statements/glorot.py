@@ -163,7 +163,12 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         note="Forward and backward gains differ by n_0/n_L over the net; square nets hold both.",
         experiments=(
-            networks("unit inputs", _rectangular([1 / m for m, _ in _PAIRS]), _XAVIER_DRAWN),
+            networks(
+                "unit inputs",
+                _rectangular([1 / m for m, _ in _PAIRS]),
+                _XAVIER_DRAWN,
+                engine="conditional",
+            ),
             networks(
                 "digits", _rectangular([1 / m for m, _ in _PAIRS]), _XAVIER_DRAWN, inputs=digits
             ),
@@ -229,6 +234,7 @@ CLAIMS = (
                 "unit inputs, randn/sqrt(n)",
                 variance(1 / WIDTH, "identity"),
                 square(normal(std=WIDTH**-0.5), "identity"),
+                engine="conditional",
             ),
             networks(
                 "digits, randn/sqrt(n)",

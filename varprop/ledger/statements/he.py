@@ -108,6 +108,7 @@ CLAIMS = (
                 "unit inputs, a = 0.25",
                 variance(2 / (1 + 0.25**2) / WIDTH, "leaky_relu(0.25)"),
                 square(kaiming_normal(a=0.25, nonlinearity="leaky_relu"), "leaky_relu(0.25)"),
+                engine="conditional",
             ),
             networks(
                 "digits, a = 0.25",
@@ -147,7 +148,9 @@ CLAIMS = (
         derivation="xavier-relu-vanishes",
         rows=("B3", "C4"),
         experiments=(
-            networks("unit inputs", variance(1 / WIDTH), square(xavier_normal())),
+            networks(
+                "unit inputs", variance(1 / WIDTH), square(xavier_normal()), engine="conditional"
+            ),
             networks("digits", variance(1 / WIDTH), square(xavier_normal()), inputs=digits),
             values(
                 "the whole depth",
@@ -167,7 +170,12 @@ CLAIMS = (
         expected=Verdict.REFUTED,
         note="The factor is sqrt(2/n). With 2/sqrt(n), Var(w) = 4/n and E x^2 doubles per layer.",
         experiments=(
-            networks("unit inputs", variance(2 / WIDTH), square(normal(std=2 / WIDTH**0.5))),
+            networks(
+                "unit inputs",
+                variance(2 / WIDTH),
+                square(normal(std=2 / WIDTH**0.5)),
+                engine="conditional",
+            ),
             networks(
                 "digits", variance(2 / WIDTH), square(normal(std=2 / WIDTH**0.5)), inputs=digits
             ),

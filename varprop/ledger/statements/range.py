@@ -116,9 +116,9 @@ CLAIMS = (
                 draws=256,
             ),
             networks(
-                "digits, n = 64, 20 layers",
-                _stated_linear(64, 20, 1.0),
-                _linear(64, 20, 1.0),
+                "digits, n = 64, 12 layers",
+                _stated_linear(64, 12, 1.0),
+                _linear(64, 12, 1.0),
                 inputs=digits,
             ),
         ),

@@ -78,7 +78,10 @@ CLAIMS = (
         rows=("B2",),
         experiments=(
             networks(
-                "unit inputs", variance(1 / WIDTH, "tanh"), square(normal(std=WIDTH**-0.5), "tanh")
+                "unit inputs",
+                variance(1 / WIDTH, "tanh"),
+                square(normal(std=WIDTH**-0.5), "tanh"),
+                engine="conditional",
             ),
             networks(
                 "digits",
@@ -157,6 +160,7 @@ CLAIMS = (
                 "gain 5/3, unit inputs",
                 variance(25 / 9 / WIDTH, "tanh"),
                 square(xavier_normal(gain=5 / 3), "tanh"),
+                engine="conditional",
             ),
         ),
     ),
