@@ -37,7 +37,7 @@ STYLE: dict[Any, Any] = {
 }
 HUGE = 1e200  # beyond it the margins and ticks of Matplotlib overflow
 INSIDE = 3  # series whose legend fits into the axes
-MARGINS = {"left": 0.12, "right": 0.98, "bottom": 0.17, "top": 0.96}  # a constrained layout: double
+MARGINS = {"left": 0.15, "right": 0.98, "bottom": 0.17, "top": 0.96}  # a constrained layout: double
 CROWDED = 40  # from so many points on, bounds are a band and not bars
 
 
