@@ -331,3 +331,15 @@ def test_letters_that_the_terminal_lacks_do_not_stop_the_command():
     code = "import varprop.cli as c; c._derive = lambda args: print('σ²'); c.main(['derive'])"
     done = shell(f'{sys.executable} -c "{code}"', PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "??\n")
+
+
+def test_a_plot_that_fails_loses_no_numbers(tmp_path, monkeypatch):
+    from varprop.ledger import html
+
+    def broken(*_):
+        raise ZeroDivisionError("a plot")
+
+    monkeypatch.setattr(html, "section", broken)
+    with pytest.raises(ZeroDivisionError, match="a plot"):
+        main(["verify", "--only", "relu-kernel", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "ledger.json").read_text())["claims"]

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from io import TextIOWrapper
 from pathlib import Path
@@ -133,7 +133,7 @@ def _verify(args: argparse.Namespace) -> int:
 def _run(
     claims: "Sequence[Claim]", settings: "Settings", jobs: int, folder: Path, as_json: bool
 ) -> int:
-    from varprop.ledger.html import page
+    from varprop.ledger.html import page, section
     from varprop.ledger.table import summary, to_json, write
 
     outcomes, sections, stopped = _outcomes(claims, settings, jobs)
@@ -142,6 +142,7 @@ def _run(
     missing = [claim.name for claim in claims[len(outcomes) :]]
     text = to_json(outcomes, settings, missing)
     write(folder / FILES[0], text)
+    sections += [section(k, outcomes[k]) for k in range(len(sections), len(outcomes))]
     write(folder / FILES[1], page(outcomes, settings, missing, sections))
     if as_json:
         print(text, end="")
@@ -155,8 +156,8 @@ def _run(
 def _outcomes(
     claims: "Sequence[Claim]", settings: "Settings", jobs: int
 ) -> "tuple[list[Outcome], list[str], int]":
-    """The claims that were finished, their sections of the page, which are drawn while the workers
-    compute, and the exit status of what stopped the run, or 0."""
+    """The claims that were finished, the first of their sections of the page, which are drawn while
+    the workers compute, and the exit status of what stopped the run, or 0."""
     from varprop.ledger.html import section
     from varprop.ledger.run import LedgerError, run
 
@@ -168,12 +169,13 @@ def _outcomes(
             for outcome in run(claims, settings, begin, jobs):
                 outcomes.append(outcome)
                 end(outcome)
-                sections.append(section(len(sections), outcome))
+                if len(sections) == len(outcomes) - 1:
+                    with suppress(Exception):  # drawn, and raised, once the numbers are written
+                        sections.append(section(len(sections), outcome))
     except LedgerError as problem:
         status = _complain(problem, FAILED)
     except KeyboardInterrupt:
         status = _complain("interrupted", INTERRUPTED)
-    sections += [section(k, outcomes[k]) for k in range(len(sections), len(outcomes))]
     return outcomes, sections, status
 
 

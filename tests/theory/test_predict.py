@@ -288,5 +288,5 @@ def test_second_moments_beyond_floats_are_named(name):
     with pytest.raises(ValueError, match=words):
         predict(grown)
     biased = mlp(64, 2, activation=name, weights=normal(mean=0.1, std=0.1))
-    with pytest.raises(ValueError, match="zero-mean weights"):  # another cause keeps its own message
+    with pytest.raises(ValueError, match="zero-mean weights"):  # of another cause
         predict(biased, np.ones((1, 64)))
