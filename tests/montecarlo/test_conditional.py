@@ -168,9 +168,9 @@ def unseen(self, d, random):
     return self.s * (d.gram.sqrt() if d.x.shape[1] == 1 else weights.frame(d).lower) @ noise
 
 
-def unprojected(self, y, coefficients):
+def unprojected(self, y, coordinates):
     """What is known, added to noise that is not projected."""
-    return y + (coefficients + self.along(y)) @ self.e
+    return y + coordinates @ self.e
 
 
 def larger(law):
@@ -196,7 +196,7 @@ def uniform_rows(self, d, random):
 
 FAULTS = {
     "independent weights on the way back": ("width 2", weights.Gaussian, "backward", unseen),
-    "no projection": ("width 2", Frame, "added", unprojected),
+    "no projection": ("width 2", Frame, "replaced", unprojected),
     "3 % of a scale": ("tanh", weights.Gaussian, "forward", larger(weights.Gaussian)),
     "3 % of a gain": ("haar", weights.Haar, "forward", larger(weights.Haar)),
     "Gaussian in place of Haar": ("haar", weights.Haar, "backward", uniform_rows),

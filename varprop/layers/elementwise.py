@@ -33,6 +33,7 @@ SLOPE_RULES: dict[str, SlopeRule] = {  # by torch's name of the activation: phi'
     "gelu": lambda z, value, v: torch.ops.aten.gelu_backward(v, z),
     "silu": lambda z, value, v: torch.ops.aten.silu_backward(v, z),
 }
+OF_ARGUMENT = {"gelu", "silu"}  # whose rule reads z, those of the others phi(z)
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,11 @@ class Elementwise(Layer):
         phi = self.activation
         plain = phi.function is None and not phi.arguments
         return SLOPE_RULES.get(phi.torch_name) if plain else None
+
+    @property
+    def slope_reads_argument(self) -> bool:
+        """Whether the slope rule reads z; else it reads phi(z) alone."""
+        return self.slope_rule is not None and self.activation.torch_name in OF_ARGUMENT
 
     def _source(self, z: Moments) -> tuple[Activation, Moments, str]:
         """z as a function of a centred Gaussian law, and the note of a closure where it is none."""

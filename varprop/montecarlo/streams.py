@@ -42,11 +42,19 @@ def block_generator(seed: int, block: int, device: torch.device) -> torch.Genera
 
 
 def on_sphere(
-    draws: int, points: int, channels: int, generator: torch.Generator, device: torch.device
+    draws: int,
+    points: int,
+    channels: int,
+    generator: torch.Generator,
+    device: torch.device,
+    dtype: torch.dtype = torch.float64,
 ) -> torch.Tensor:
-    """(draws, points, channels) float64, uniform on the sphere of radius sqrt(channels)."""
-    how = {"generator": generator, "dtype": torch.float64, "device": device}
-    x = torch.randn(draws, points, channels, **how)
+    """(draws, points, channels) float64, uniform on the sphere of radius sqrt(channels).
+
+    `dtype` is that of the random numbers.
+    """
+    how = {"generator": generator, "dtype": dtype, "device": device}
+    x = torch.randn(draws, points, channels, **how).double()
     return x * channels**0.5 / x.norm(dim=-1, keepdim=True)
 
 

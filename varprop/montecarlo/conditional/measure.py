@@ -15,7 +15,7 @@ from varprop.montecarlo.record import Record
 class Sums:
     """Of rows x 2^exponent: the channels' mean of each, all products, and centred power sums.
 
-    `square` and `fourth` are the roots of sum c^2 and sum c^4, c = x - mean, of the first `points`.
+    `square` is sum c^2 and `fourth` the root of sum c^4, c = x - mean, of the first `points`.
     """
 
     size: int
@@ -27,11 +27,10 @@ class Sums:
 
     @staticmethod
     def of(rows: Rows, points: int) -> "Sums":
-        mean = rows.x.mean(-1)
-        spread = rows.x[:, :points] - mean[:, :points, None]
-        square = torch.linalg.vector_norm(spread, dim=-1)
-        fourth = torch.linalg.vector_norm(spread.square_(), dim=-1)
-        return Sums(rows.x.shape[-1], rows.exponent, rows.gram, mean, square, fourth)
+        mean = rows.x.mean(-1, keepdim=True)
+        squares = (rows.x[:, :points] - mean[:, :points]).square_()
+        square, fourth = squares.sum(-1), torch.linalg.vector_norm(squares, dim=-1)
+        return Sums(rows.x.shape[-1], rows.exponent, rows.gram, mean[..., 0], square, fourth)
 
 
 def records(
@@ -46,9 +45,9 @@ def records(
     gram = _averages([s.gram for s in sums.values()], scale, sizes[..., None])
     mean = _stacked([s.mean for s in sums.values()]) * scale
     square, fourth = (
-        _stacked([getattr(s, name) for s in sums.values()]) ** 2 for name in ("square", "fourth")
+        _stacked([getattr(s, name) for s in sums.values()]) for name in ("square", "fourth")
     )
-    kurtosis = sizes * fourth / np.where(square > 0, square, 1.0) ** 2
+    kurtosis = sizes * (fourth / np.where(square > 0, square, 1.0)) ** 2
     moving: tuple[Any, ...] = (None, None, None)
     if gram.shape[-1] > points:
         cross = _diagonal(gram[..., :points, points:])

@@ -81,16 +81,13 @@ class Frame:
         """(draws, k, 1): whether a row is independent of those before it."""
         return self.lower.diagonal(dim1=-2, dim2=-1)[..., None] != 0
 
-    def along(self, y: torch.Tensor) -> torch.Tensor:
-        """y E'."""
-        found = y @ self.basis.mT
-        return found if self.mix is None else found @ self.mix.mT
-
-    def added(self, y: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
-        """y + coefficients E, in the place of y."""
-        if self.mix is not None:
-            coefficients = coefficients @ self.mix
-        return y.baddbmm_(coefficients, self.basis)
+    def replaced(self, y: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor:
+        """y (I - E'E) + coordinates E, in the place of y."""
+        along = torch.bmm(y, self.basis.mT)
+        if self.mix is None:
+            return y.baddbmm_(coordinates - along, self.basis)
+        change = torch.baddbmm(coordinates, along, self.mix.mT, alpha=-1)
+        return y.baddbmm_(torch.bmm(change, self.mix), self.basis)
 
 
 def frame(rows: Rows, *, strict: bool = False) -> Frame:
@@ -100,44 +97,36 @@ def frame(rows: Rows, *, strict: bool = False) -> Frame:
     With r the least part of a vector that is off the span of those before it, one Cholesky is
     right to eps/r^2, at worst eps^(3/4) here, 4 eps where `strict`, and a second one to eps.
     """
-    lower, left = _cholesky(rows.gram)
+    lower, inverse, left = _cholesky(rows.gram)
     eps = torch.finfo(lower.dtype).eps
     if not left > 8 * eps**0.5:
         return _gram_schmidt(rows)
-    once = Frame(rows.x, _inverse(lower), lower)
+    once = Frame(rows.x, inverse, lower)
     if left > (0.5 if strict else eps**0.125):
         return once
     e = once.e
-    again, _ = _cholesky(e @ e.mT)
-    return Frame(e, _inverse(again), lower @ again)
+    again, inverse, _ = _cholesky(e @ e.mT)
+    return Frame(e, inverse, lower @ again)
 
 
-def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """The factor, and the least part of a unit vector off the span of those before it."""
+def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """The factor, its inverse, and the least part of a unit vector off the span of those before."""
     if gram.shape[-1] == 2:  # written out: LAPACK is called matrix by matrix
-        a, b, c = gram[:, 0, 0], gram[:, 1, 0], gram[:, 1, 1]
-        first = a.sqrt()
-        side = b / first
+        a, _, b, c = gram.reshape(-1, 4).unbind(-1)
+        first = a.rsqrt()
+        side = b * first
         square = torch.addcmul(c, side, side, value=-1)
+        last, zero = square.rsqrt(), torch.zeros_like(a)
+        lower = a * first, zero, side, square * last
+        inverse = first, zero, side * first * -last, last
+        both = torch.stack([*lower, *inverse], -1).view(-1, 2, 2, 2)
         least = float((square / c).min())  # of a zero vector, nan
-        return _triangle(first, side, square.sqrt()), least**0.5 if least > 0 else 0.0
+        return both[:, 0], both[:, 1], least**0.5 if least > 0 else 0.0
     lower, failed = torch.linalg.cholesky_ex(gram)
     squares = lower.diagonal(dim1=-2, dim2=-1).square() / gram.diagonal(dim1=-2, dim2=-1)
-    least = float(squares.min())
-    return lower, 0.0 if bool(failed.any()) else least**0.5
-
-
-def _inverse(lower: torch.Tensor) -> torch.Tensor:
-    if lower.shape[-1] == 2:
-        first, last = lower[:, 0, 0].reciprocal(), lower[:, 1, 1].reciprocal()
-        return _triangle(first, -lower[:, 1, 0] * first * last, last)
-    one = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device)
-    return torch.linalg.solve_triangular(lower, one, upper=False)
-
-
-def _triangle(first: torch.Tensor, side: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """Lower triangular matrices of two rows."""
-    return torch.stack([first, torch.zeros_like(first), side, last], -1).view(-1, 2, 2)
+    least = 0.0 if bool(failed.any()) else float(squares.min())
+    one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    return lower, torch.linalg.solve_triangular(lower, one, upper=False), least**0.5
 
 
 def _gram_schmidt(rows: Rows) -> Frame:

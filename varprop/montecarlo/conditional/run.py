@@ -21,8 +21,8 @@ from varprop.montecarlo.record import Record
 from varprop.montecarlo.streams import block_generator, on_sphere, signs
 from varprop.network import Network, Node
 
-BLOCK = 256  # the most draws that share one random stream
-HELD = 2**28  # bytes that the vectors of a block may take, where one draw takes less
+BLOCK = 512  # the most draws that share one random stream
+HELD = 2**29  # bytes that the vectors of a block may take, where one draw takes less
 
 Back = Callable[[Rows], Rows]  # the gradient at a layer's input, given that at its output
 
@@ -47,7 +47,7 @@ def block_size(network: Network, points: int) -> int:
 
     Fixed by the network and the number of inputs, so that no draw depends on a machine's memory.
     """
-    one = 8 * 4 * points * sum(network.sizes.values())
+    one = 8 * 3 * points * sum(network.sizes.values())
     return BLOCK >> max(0, math.ceil(math.log2(min(BLOCK, BLOCK * one / HELD))))
 
 
@@ -79,10 +79,10 @@ def run_block(
     generator = block_generator(seed, block, device)
     draws = block_size(network, 1 if inputs is None else len(inputs))
     first, last = network.sizes[network.input], network.sizes[network.output]
-    t = on_sphere(draws, 1, first, generator, device)
+    t = on_sphere(draws, 1, first, generator, device, dtype)
     u = signs(draws, last, generator, device)
     if inputs is None:
-        x = on_sphere(draws, 1, first, generator, device)
+        x = on_sphere(draws, 1, first, generator, device, dtype)
     else:
         x = torch.as_tensor(inputs, dtype=torch.float64, device=device).expand(draws, -1, -1)
     points = x.shape[1]
@@ -138,7 +138,9 @@ def _forward(
     sums = {network.input: Sums.of(start, points)}
     backs: dict[str, Back] = {}
     for node in network.nodes[1:]:
-        out, backs[node.name] = _step(node, [rows[i] for i in node.inputs], points, random)
+        own = all(readers[i] == 1 and isinstance(network[i].layer, Dense) for i in node.inputs)
+        ins = [rows[i] for i in node.inputs]
+        out, backs[node.name] = _step(node, ins, points, random, own)
         rows[node.name] = out
         sums[node.name] = Sums.of(out, points)
         readers.subtract(node.inputs)
@@ -160,12 +162,15 @@ def _backward(network: Network, end: Rows, backs: dict[str, Back]) -> dict[str, 
     return found
 
 
-def _step(node: Node, ins: list[Rows], points: int, random: _Random) -> tuple[Rows, Back]:
+def _step(
+    node: Node, ins: list[Rows], points: int, random: _Random, own: bool
+) -> tuple[Rows, Back]:
+    """`own`: nothing else reads the memory of what goes in."""
     layer = node.layer
     if isinstance(layer, Dense):
         return _dense(layer, ins[0], points, random)
     if isinstance(layer, Elementwise):
-        return _elementwise(layer, ins[0], points, random)
+        return _elementwise(layer, ins[0], points, random, own)
     if isinstance(layer, Scale):
         factor = float(layer.factor)
         return ins[0].times(factor), lambda g: g.times(factor)
@@ -204,14 +209,20 @@ def _mean_and_std(law: Law) -> tuple[float, float]:
     return float(law.mean), math.sqrt(law.variance)
 
 
-def _elementwise(layer: Elementwise, v: Rows, points: int, random: _Random) -> tuple[Rows, Back]:
+def _elementwise(
+    layer: Elementwise, v: Rows, points: int, random: _Random, own: bool
+) -> tuple[Rows, Back]:
+    """x = phi(z), in the place of z where that is `own` and the way back does not read it."""
     exponent, z = v.exponent, v.x[:, :points]
     if exponent is not None and not layer.homogeneous:
         z = scaled(z, exponent[:, :points])
         exponent = torch.cat([torch.zeros_like(exponent[:, :points]), exponent[:, points:]], 1)
     value, pulled = _applied(layer, z)
     parts = [value, pulled(v.x[:, points:])] if v.x.shape[1] > points else [value]
-    x = torch.cat(parts, 1, out=random.empty(*v.x.shape))
+    place = v.x if own and not layer.slope_reads_argument else random.empty(*v.x.shape)
+    x = torch.cat(parts, 1, out=place)
+    if layer.slope_rule is not None:
+        pulled = partial(layer.slope_rule, z, x[:, :points])
     return Rows.of(x, exponent), lambda g: Rows.of(pulled(g.x), g.exponent)
 
 

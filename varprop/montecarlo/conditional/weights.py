@@ -36,7 +36,7 @@ class Gaussian:
         """v W' in multiples of 2^v.exponent, and what is then known of W."""
         known = frame(v)
         image = random.normal(*v.x.shape[:2], size, keep=True)
-        h = torch.bmm(s * known.lower, image, out=random.empty(*image.shape))
+        h = _product(s * known.lower, image, random.empty(*image.shape))
         if mean:
             h += mean * v.x.sum(-1, keepdim=True)
         return h, Gaussian(mean, s, known, image)
@@ -46,8 +46,7 @@ class Gaussian:
         noise = random.normal(*d.x.shape[:2], self.frame.basis.shape[-1])
         single = d.x.shape[1] == 1
         fresh = noise.mul_(self.s * d.gram.sqrt()) if single else self.s * frame(d).lower @ noise
-        known = self.s * (d.x @ self.image.mT)
-        g = self.frame.added(fresh, known - self.frame.along(fresh))
+        g = self.frame.replaced(fresh, torch.bmm(d.x, self.image.mT).mul_(self.s))
         if self.mean:
             g += self.mean * d.x.sum(-1, keepdim=True)
         return g
@@ -82,6 +81,15 @@ class Haar:
         fresh = random.normal(*d.x.shape[:2], full) * split.live[:, known:]
         basis = frame(_plain(torch.cat([self.e, fresh], 1)), strict=True).e
         return (self.gain * split.lower[:, known:]) @ basis[..., : self.fan_in]
+
+
+def _product(lower: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """lower x, into `out`."""
+    if lower.shape[-1] != 2:
+        return torch.bmm(lower, x, out=out)
+    torch.mul(x, lower.diagonal(dim1=-2, dim2=-1)[..., None], out=out)
+    out[:, 1:].addcmul_(x[:, :1], lower[:, 1:, :1])
+    return out
 
 
 def _plain(x: torch.Tensor) -> Rows:
