@@ -1,12 +1,12 @@
 """Collecting units into samples, within a bound on memory."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
 
+from varprop.montecarlo.memory import memory_free
 from varprop.montecarlo.progress import bar
 from varprop.montecarlo.runner import Finished, Job, check_pickle, hired, resume_note, run
 from varprop.montecarlo.sample import Sample
@@ -114,17 +114,3 @@ def at_work(jobs: Sequence[Job], chunk: int | None, memory: int | None) -> int:
 def _measurements(jobs: Sequence[Job]) -> int:
     """Bytes of the measurements of the two largest jobs."""
     return sum(sorted(job.draws * job.task.record_bytes for job in jobs)[-2:])
-
-
-def memory_free() -> int | None:
-    """Bytes that new work can use, where the system says so."""
-    try:
-        with open("/proc/meminfo") as file:
-            lines = dict(line.split(":") for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
