@@ -22,7 +22,7 @@ GOALS = {"loop over modules / engine": ">= 300", "engine / normals": "<= 2"}
 
 def measure(quick: bool) -> Benchmark:
     """Depth 50, width 256, ReLU, unit input: forward, tangent and backward of every node."""
-    rounds, blocks, modules = (2, 2, 2) if quick else (7, 80, 8)
+    rounds, blocks, modules = (2, 2, 2) if quick else (7, 40, 8)
     network = vp.mlp(WIDTH, DEPTH)
     draws = blocks * conditional.BLOCK
     numbers = draws * 3 * WIDTH * (DEPTH + 1)  # value and tangent ahead, gradient back

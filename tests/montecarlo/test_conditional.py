@@ -69,6 +69,15 @@ def branched(weights, bias, n=8, activation="gelu"):
     return graph.network()
 
 
+def shared(weights, n=8):
+    """A layer that its activation and a sum read."""
+    graph = Graph(n)
+    a = graph.add(Dense(n, n, weights), graph.input)
+    r = graph.add(Elementwise("relu"), a)
+    graph.add(Dense(n, n, weights), graph.add(Add(), r, a))
+    return graph.network()
+
+
 LECUN = variance_scaling(1, "fan_in", "normal")
 HAAR = orthogonal(gain=1.2)
 CASES = {  # network, its inputs
@@ -91,6 +100,7 @@ CASES = {  # network, its inputs
     "exploding": (vp.mlp(8, 40, weights=normal(std=30)), None),
     "vanishing": (vp.mlp(8, 40, weights=normal(std=1e-2), bias=normal(std=1e-9)), None),
     "residual": (vp.residual(8, 2, activation="gelu", scale=0.8), None),
+    "shared": (shared(LECUN), None),
     "branched": (branched(LECUN, normal(variance=0.1)), two),
     "haar": (vp.mlp(3, 3, activation="tanh", weights=HAAR), None),
     "haar pair": (vp.mlp(4, 2, activation="gelu", weights=HAAR, bias=normal(variance=0.1)), two),

@@ -73,8 +73,8 @@ class Task:
     @property
     def block_bytes(self) -> int:
         """What the weights and values of one block take, about, in the memory of a default run."""
-        if self.engine == "conditional":  # random numbers and values, each with those of tangents
-            numbers = 4 if self.backward else 2
+        if self.engine == "conditional":  # random numbers and values, with those of tangents
+            numbers = 3 if self.backward else 2
             each = DTYPES[self.dtype].itemsize if self.points == 1 else 8
             return self.block * numbers * each * self.points * sum(self.network.sizes.values())
         one = self._needs
