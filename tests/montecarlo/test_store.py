@@ -45,10 +45,11 @@ def drawn(monkeypatch):
 
 
 def test_a_finished_run_is_read_and_a_longer_one_goes_on(tmp_path, seed, drawn):
+    few = conditional.BLOCK + 44
     fresh = vp.simulate(NET, seed=seed, **HOW)
     assert sorted(drawn) == list(range(BLOCKS + 3))
     drawn.clear()
-    first = vp.simulate(NET, seed=seed, draws=300, engine="conditional", store=tmp_path)
+    first = vp.simulate(NET, seed=seed, draws=few, engine="conditional", store=tmp_path)
     assert sorted(drawn) == [0, 1, 2]
     drawn.clear()
     longer = vp.simulate(NET, seed=seed, store=tmp_path, **HOW)
@@ -59,7 +60,7 @@ def test_a_finished_run_is_read_and_a_longer_one_goes_on(tmp_path, seed, drawn):
     assert_same_bits(fresh, longer)
     assert_same_bits(fresh, again)
     for a, b in zip(arrays(first), arrays(fresh), strict=True):
-        assert np.array_equal(a, b[:300])
+        assert np.array_equal(a, b[:few])
 
 
 def test_the_explicit_engine_keeps_its_defects_too(tmp_path, seed):
