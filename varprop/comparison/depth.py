@@ -1,6 +1,7 @@
 """The predictions themselves against measured averages over networks, by equivalence."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,11 +9,36 @@ from varprop.comparison.decide import draws_to_decide, margin_p_value
 from varprop.comparison.report import Judged
 from varprop.moments import EXACT
 from varprop.montecarlo import Sample
-from varprop.stats import StudentizedTest, Verdict, decide_exact, holm, locate, studentized_test
+from varprop.stats import (
+    StudentizedTest,
+    Verdict,
+    decide_exact,
+    holm,
+    locate,
+    studentized_test,
+    tail_guard,
+)
 from varprop.theory import Prediction
 
 COARSE = "margin below the theory's accuracy at this width: wider network or larger margin"
+UNEVEN = (
+    "the mean is not trusted, as one draw of {draws} carries {share:.1%} of it (at most 4%): draw "
+    "more, judge the steps (scope='steps'), or compare mean logarithms (Sample.log_mean)"
+)
 QUANTITIES = ("second_moment", "grad_second_moment", "cross_moment", "grad_cross_moment")
+
+
+class _Claim(NamedTuple):
+    """An open row, what was measured in each draw and expected, in units of the signal."""
+
+    row: Judged
+    measured: np.ndarray
+    expected: float
+    exact: bool
+
+    @property
+    def residual(self) -> np.ndarray:
+        return self.measured - self.expected
 
 
 def judge_depth(
@@ -26,28 +52,28 @@ def judge_depth(
     """One row per node and quantity that fluctuates, Holm over all of them.
 
     `sound`: no step was refuted. Then a prediction that is not exact at this width is not refuted
-    by its own 1/n error: the answer is that the margin is below the theory's accuracy.
+    by its own 1/n error: the answer is that the margin is below the theory's accuracy. A mean that
+    few draws carry decides nothing, for then it and its error are both too small.
     """
     claims = list(_claims(theory, sample))
     if not claims:
         return []
     level = error_rate / len(claims)
-    tests = [_test(residual, level) for _, residual, _ in claims]
+    tests = [_test(claim, level) for claim in claims]
     p_values = [
-        1.0 if isinstance(test, str) else margin_p_value(test, residual, exact, margin, level)
-        for test, (_, residual, exact) in zip(tests, claims, strict=True)
+        1.0
+        if isinstance(test, str)
+        else margin_p_value(test, claim.residual, claim.exact, margin, level)
+        for test, claim in zip(tests, claims, strict=True)
     ]
     adjusted = holm(p_values, error_rate).adjusted
     return [
-        _row(
-            row, test, float(p), margin, error_rate, false_pass, sound and not exact, len(residual)
-        )
-        for (row, residual, exact), test, p in zip(claims, tests, adjusted, strict=True)
+        _row(claim, test, float(p), margin, error_rate, false_pass, sound)
+        for claim, test, p in zip(claims, tests, adjusted, strict=True)
     ]
 
 
-def _claims(theory: Prediction, sample: Sample) -> Iterator[tuple[Judged, np.ndarray, bool]]:
-    """An open row, its residuals over draws, and whether the prediction is exact."""
+def _claims(theory: Prediction, sample: Sample) -> Iterator[_Claim]:
     for node, _, _ in theory.network:
         for quantity in QUANTITIES:
             if quantity not in theory.quantities(node) or quantity not in sample.quantities(node):
@@ -64,7 +90,7 @@ def _claims(theory: Prediction, sample: Sample) -> Iterator[tuple[Judged, np.nda
                     continue
                 row = Judged(node, quantity, point, other, "depth", Verdict.UNDECIDED, str(regime))
                 row = row._replace(value=float(value[index]), measured=float(column.mean()))
-                yield row, (column - value[index]) / unit, regime == EXACT
+                yield _Claim(row, column / unit, float(value[index] / unit), regime == EXACT)
 
 
 def _unit(theory: Prediction, node: str, quantity: str, point: int, other: int | None) -> float:
@@ -74,31 +100,34 @@ def _unit(theory: Prediction, node: str, quantity: str, point: int, other: int |
     return float(root[point] * root[point if other is None else other])
 
 
-def _test(residual: np.ndarray, level: float) -> StudentizedTest | str:
+def _test(claim: _Claim, level: float) -> StudentizedTest | str:
     try:
-        return studentized_test(residual, 0.0, level)
+        tail = tail_guard(claim.measured)
+        if not tail.trusted:
+            return UNEVEN.format(draws=len(claim.measured), share=float(tail.share))
+        return studentized_test(claim.residual, 0.0, level)
     except ValueError as refusal:
         return str(refusal)
 
 
 def _row(
-    row: Judged,
+    claim: _Claim,
     test: StudentizedTest | str,
     p: float,
     margin: float,
     error_rate: float,
     false_pass: float,
-    coarse: bool,
-    draws: int,
+    sound: bool,
 ) -> Judged:
     if isinstance(test, str):
-        return row._replace(note=test)
+        return claim.row._replace(note=test)
     low, high = (float(bound) for bound in test.interval(2 * false_pass))
     verdict, note = decide_exact(p, low, high, margin, error_rate), ""
+    coarse = sound and not claim.exact
     if coarse and verdict is not Verdict.CONFIRMED and locate(low, high, margin) == "outside":
         verdict, note = Verdict.UNDECIDED, COARSE
     gap = float(test.estimate)
     open_ = verdict is Verdict.UNDECIDED and not note
-    needed = draws_to_decide(gap, low, high, margin, draws) if open_ else None
+    needed = draws_to_decide(gap, low, high, margin, len(claim.measured)) if open_ else None
     found = {"verdict": verdict, "gap": gap, "low": low, "high": high, "p_value": p}
-    return row._replace(**found, note=note, needed=needed)
+    return claim.row._replace(**found, note=note, needed=needed)

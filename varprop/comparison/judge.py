@@ -13,6 +13,7 @@ from varprop.comparison.identities import broken_identities
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.rounding import tolerance
 from varprop.comparison.steps import Step, steps
+from varprop.comparison.vanished import dead_draws
 from varprop.montecarlo import Sample
 from varprop.stats import Verdict, overall
 from varprop.theory import Prediction
@@ -58,7 +59,14 @@ def compare(
         judged += judge_depth(theory, sample, margin, share, false_pass, sound)
     verdict = overall(row.verdict for row in judged)
     return Report(
-        verdict, tuple(judged), margin, error_rate, sample.draws, sample.engine, sample.seed
+        verdict,
+        tuple(judged),
+        margin,
+        error_rate,
+        sample.draws,
+        sample.engine,
+        sample.seed,
+        dead=dead_draws(theory, sample),
     )
 
 

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from varprop.montecarlo import Sample
+from varprop.theory import Prediction
+
 Array = np.ndarray
 
 LEAST = np.finfo(float).tiny  # smaller floats have fewer digits
@@ -42,3 +45,17 @@ class Vanished:
     def measure(self, name: str, lost: Array | bool, mean: Array, square: Array) -> None:
         """The measured signal replaces the expected one; of a lost one, 0 may be no true 0."""
         self._at[name] = (square < LEAST) & (lost | (square > 0) | (mean != 0))
+
+
+def dead_draws(theory: Prediction, sample: Sample) -> int:
+    """The draws in which all channels of some node are exactly 0, where the theory says E x^2 > 0.
+
+    `compare` keeps them: a dead layer is a value like any other, and the steps above it test
+    nothing.
+    """
+    dead = np.zeros(sample.draws, bool)
+    for name, record in sample.records.items():
+        square = np.diagonal(record.second, axis1=-2, axis2=-1)
+        alive = theory.moments[name].diagonal > 0
+        dead |= ((square == 0) & (record.mean == 0) & alive).any(-1)
+    return int(dead.sum())
