@@ -51,6 +51,7 @@ _PLACES = {
     "measure": "varprop.torch_modules:measure",
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
+    "compare_samples": "varprop.comparison:compare_samples",
     "verify": "varprop.comparison:verify",
     "PrecisionStudy": "varprop.comparison",
     "precision_study": "varprop.comparison:precision_study",
@@ -119,6 +120,7 @@ __all__ = [
     "Verdict",
     "activation",
     "compare",
+    "compare_samples",
     "critical_bias",
     "critical_line",
     "critical_point",
@@ -176,7 +178,14 @@ if TYPE_CHECKING:
     from varprop.activations import custom as custom_activation
     from varprop.activations import get as activation
     from varprop.builders import mlp, residual
-    from varprop.comparison import PrecisionStudy, Report, compare, precision_study, verify
+    from varprop.comparison import (
+        PrecisionStudy,
+        Report,
+        compare,
+        compare_samples,
+        precision_study,
+        verify,
+    )
     from varprop.initializers import Initializer
     from varprop.laws import (
         TruncatedMoments,

@@ -4,6 +4,7 @@ from varprop.comparison.decide import margin_p_value
 from varprop.comparison.judge import compare
 from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
+from varprop.comparison.samples import compare_samples
 from varprop.comparison.verify import draws_for, verify
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "PrecisionStudy",
     "Report",
     "compare",
+    "compare_samples",
     "draws_for",
     "margin_p_value",
     "precision_study",

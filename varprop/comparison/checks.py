@@ -24,7 +24,36 @@ def check_comparable(theory: Prediction, sample: Sample) -> None:
             "predict and simulate the same graph"
         )
     _check_inputs(theory, sample)
-    _check_finite(sample)
+    check_finite(sample)
+
+
+def check_alike(a: Sample, b: Sample) -> None:
+    """Raises ValueError for samples that cannot have the same law, or share draws in no order."""
+    if not isinstance(a, Sample) or not isinstance(b, Sample):
+        raise ValueError(
+            "compare_samples takes two results of simulate; got "
+            f"{type(a).__name__} and {type(b).__name__}"
+        )
+    ours, theirs = _shape(a.network), _shape(b.network)
+    if ours != theirs:
+        raise ValueError(
+            f"the samples are of different networks: {_first_difference(ours, theirs)}; "
+            "simulate the same graph twice (laws of the weights may differ)"
+        )
+    fresh = a.inputs is None and b.inputs is None
+    if not fresh and not (
+        a.inputs is not None and b.inputs is not None and np.array_equal(a.inputs, b.inputs)
+    ):
+        raise ValueError(
+            "the samples are of different inputs; give the same `inputs` to both simulate"
+        )
+    if a.engine != b.engine and a.seed == b.seed:
+        raise ValueError(
+            f"draws of the engines {a.engine} and {b.engine} with one seed, {a.seed}, share random "
+            "numbers in no order, so they are neither paired nor independent; use two seeds"
+        )
+    check_finite(a)
+    check_finite(b)
 
 
 def check_numeric(theory: Prediction) -> None:
@@ -71,7 +100,7 @@ def _check_inputs(theory: Prediction, sample: Sample) -> None:
         )
 
 
-def _check_finite(sample: Sample) -> None:
+def check_finite(sample: Sample) -> None:
     for name, record in sample.records.items():
         for field, values in vars(record).items():
             if values is None:

@@ -73,11 +73,11 @@ class Report(Result):
         note = f"; {row.note}" if row.note else ""
         if self.verdict is Verdict.UNDECIDED and self.needed is not None:
             note += f"; about {self.needed} networks would decide"
-        dead = f", {self.dead} dead" if self.dead else ""
+        networks = f"{self.draws} networks" + (f", {self.dead} dead" if self.dead else "")
         gap = f"gap {row.gap:+.2%} in [{row.low:+.2%}, {row.high:+.2%}]"
         return (
             f"{self.verdict}: worst {row.node} {where}, {'not tested' if isnan(row.gap) else gap}, "
             f"margin {100 * self.margin:g}%, error rate "
-            f"{self.error_rate:.0e}, {self.draws} networks{dead} ({self.engine}, seed {self.seed}), "
+            f"{self.error_rate:.0e}, {networks} ({self.engine}, seed {self.seed}), "
             f"{row.test} test{note}"
         )

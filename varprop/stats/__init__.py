@@ -17,6 +17,7 @@ from varprop.stats.studentized import (
     studentized_draws,
     studentized_test,
 )
+from varprop.stats.two_sample import spread_test, two_sample_test
 from varprop.stats.verdict import (
     Verdict,
     decide_equivalence,
@@ -48,9 +49,11 @@ __all__ = [
     "quantile",
     "ratio_test",
     "smallest_detectable",
+    "spread_test",
     "studentized_draws",
     "studentized_test",
     "tail_guard",
     "tail_probability",
     "tails",
+    "two_sample_test",
 ]

@@ -48,13 +48,13 @@ class StudentizedTest:
     estimate        mean - mu
     standard_error  sd / sqrt(R)
     skewness        sample skewness m3 / m2^(3/2)
-    draws           R
+    draws           R; of two samples, Welch's degrees of freedom + 1
     """
 
     estimate: Floats
     standard_error: Floats
     skewness: Floats
-    draws: int
+    draws: float
 
     @property
     def p_value(self) -> Floats:
