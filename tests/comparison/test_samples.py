@@ -119,7 +119,7 @@ def test_what_is_refused(seed, rng):
         vp.compare_samples(a, draw(seed, inputs=rng.normal(size=(1, 64)), draws=20))
     with pytest.raises(ValueError, match=r"neither paired nor independent; use two seeds"):
         vp.compare_samples(a, draw(seed, engine="explicit", draws=20))
-    with pytest.raises(ValueError, match="margin must lie between 0 and 0.5, got 2"):
+    with pytest.raises(ValueError, match=r"spread_margin must lie between 0 and 0\.5, got 2"):
         vp.compare_samples(a, a, spread_margin=2)
     record = a.records["relu_1"]
     bad = {**a.records, "relu_1": replace(record, mean=np.full_like(record.mean, np.nan))}

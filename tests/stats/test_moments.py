@@ -63,6 +63,33 @@ def test_an_excess_kurtosis_is_refused():
         moment_test(np.ones(5), 0.0, 1.0, kurtosis=0.0)
 
 
+@pytest.mark.parametrize("moment", ["kurtosis", "sixth", "eighth", "twelfth"])
+def test_infinite_moments_are_refused(rng, moment):
+    """Student's t with four degrees of freedom has no kurtosis."""
+    known = {"kurtosis": 3.0, moment: np.inf}
+    with pytest.raises(ValueError, match=f"finite moments, got {moment} inf: .*truncated law"):
+        moment_test(rng.standard_t(4, size=100), 0.0, 2.0, **known)
+
+
+def test_the_cumulants_of_a_fourth_moment_are_those_of_a_law_with_three_points():
+    """-a, 0, a with probabilities p/2, 1 - p, p/2: every moment is 1/p^(k/2 - 1)."""
+    p, points = 0.2, np.array([-1.0, 0.0, 1.0]) / 0.2**0.5
+    weights = np.array([p / 2, 1 - p, p / 2])
+    known = {f"m{k}": float(weights @ points**k) for k in (4, 6, 8, 12)}
+    test = moment_test(
+        np.repeat(points, 5),
+        0.0,
+        1.0,
+        known["m4"],
+        sixth=known["m6"],
+        eighth=known["m8"],
+        twelfth=known["m12"],
+    ).fourth
+    fourth = points**4 - known["m4"]
+    assert test.variance == pytest.approx(15 * weights @ fourth**2)
+    assert test.third_cumulant == pytest.approx(15 * weights @ fourth**3)
+
+
 @pytest.mark.parametrize("draws", [50, 200])
 def test_kurtosis_size_on_gaussian_neurons(rng, draws):
     p = kurtosis_test(rng.normal(size=(draws, 40_000))).p_value

@@ -1,6 +1,7 @@
 """Verdicts: theory against measurement."""
 
 from varprop.comparison.decide import margin_p_value
+from varprop.comparison.initializer import InitializerReport, check_initializer
 from varprop.comparison.judge import compare
 from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
@@ -8,9 +9,11 @@ from varprop.comparison.samples import compare_samples
 from varprop.comparison.verify import draws_for, verify
 
 __all__ = [
+    "InitializerReport",
     "Judged",
     "PrecisionStudy",
     "Report",
+    "check_initializer",
     "compare",
     "compare_samples",
     "draws_for",

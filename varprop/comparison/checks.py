@@ -65,9 +65,12 @@ def check_numeric(theory: Prediction) -> None:
         )
 
 
-def check_rates(margin: float, error_rate: float, false_pass: float, scope: str) -> None:
-    """Raises ValueError for rates outside (0, 1/2) or an unknown scope."""
-    for name, value in (("margin", margin), ("error_rate", error_rate), ("false_pass", false_pass)):
+def check_rates(
+    margin: float, error_rate: float, false_pass: float, scope: str = "steps", **more: float
+) -> None:
+    """Raises ValueError for rates (and `more` of them) outside (0, 1/2) or an unknown scope."""
+    rates = {"margin": margin, "error_rate": error_rate, "false_pass": false_pass, **more}
+    for name, value in rates.items():
         if not (is_finite_real(value) and 0 < value < 0.5):
             raise ValueError(f"{name} must lie between 0 and 0.5, got {value!r}")
     if not isinstance(scope, str) or scope not in SCOPES:

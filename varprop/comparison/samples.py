@@ -55,8 +55,7 @@ def compare_samples(
     Raises ValueError for samples of other networks or inputs, not finite, or of two engines and
     one seed, whose draws share random numbers in no order.
     """
-    check_rates(margin, error_rate, false_pass, "steps")
-    check_rates(spread_margin, error_rate, false_pass, "steps")
+    check_rates(margin, error_rate, false_pass, spread_margin=spread_margin)
     check_alike(a, b)
     claims = list(_claims(a, b, margin, spread_margin))
     rates = error_rate / len(claims), false_pass

@@ -47,13 +47,18 @@ def moment_test(
     skewness: float = 0.0,
     sixth: float | None = None,
     eighth: float | None = None,
+    twelfth: float | None = None,
 ) -> MomentTest:
     """Mean about the known variance, variance about the known mean.
 
     sample    any shape, iid entries
     kurtosis  m4 = E (x - mu)^4 / sigma^4 (3 for a Gaussian, not 0)
     sixth     m6, estimated from the sample if None (15 for a Gaussian)
-    eighth    m8 (105 for a Gaussian): adds a test of the fourth moment, without skewness correction
+    eighth    m8 (105 for a Gaussian): adds a test of the fourth moment
+    twelfth   m12 (10 395 for a Gaussian): removes the skewness of that test
+
+    Raises ValueError for moments that are not finite: then the sample's variance has no standard
+    error, at any size.
     """
     z = (finite("sample", sample).ravel() - mean) / np.sqrt(positive("variance", variance))
     if not kurtosis > 1:
@@ -61,10 +66,17 @@ def moment_test(
             f"kurtosis is E (x - mean)^4 / variance^2 and exceeds 1 unless |x - mean| is constant, "
             f"got {kurtosis}. For an excess add 3; compare a two-point law with its points."
         )
+    orders = {"kurtosis": kurtosis, "sixth": sixth, "eighth": eighth, "twelfth": twelfth}
+    if lost := [name for name, m in orders.items() if m is not None and not np.isfinite(m)]:
+        raise ValueError(
+            f"a moment test needs finite moments, got {lost[0]} {orders[lost[0]]}: the variance of "
+            "its sample moments is infinite. Test a truncated law, or its quantiles."
+        )
     m6 = float(np.mean(z**6)) if sixth is None else sixth
     fourth = None
     if eighth is not None:
-        fourth = contrast_test(z**4 - kurtosis, eighth - kurtosis**2, 0.0)
+        third = 0.0 if twelfth is None else twelfth - 3 * eighth * kurtosis + 2 * kurtosis**3
+        fourth = contrast_test(z**4 - kurtosis, eighth - kurtosis**2, third)
     return MomentTest(
         mean=contrast_test(z, 1.0, skewness),
         variance=ratio_test(z**2, 1.0, kurtosis - 1, m6 - 3 * kurtosis + 2),
