@@ -53,6 +53,8 @@ _PLACES = {
     "compare": "varprop.comparison:compare",
     "check_initializer": "varprop.comparison",
     "compare_samples": "varprop.comparison",
+    "WidthStudy": "varprop.comparison",
+    "width_study": "varprop.comparison",
     "verify": "varprop.comparison:verify",
     "PrecisionStudy": "varprop.comparison",
     "precision_study": "varprop.comparison:precision_study",
@@ -119,6 +121,7 @@ __all__ = [
     "TruncatedMoments",
     "TruncationReport",
     "Verdict",
+    "WidthStudy",
     "activation",
     "check_initializer",
     "compare",
@@ -156,6 +159,7 @@ __all__ = [
     "truncated_std",
     "truncation_report",
     "verify",
+    "width_study",
 ]
 
 
@@ -183,11 +187,13 @@ if TYPE_CHECKING:
     from varprop.comparison import (
         PrecisionStudy,
         Report,
+        WidthStudy,
         check_initializer,
         compare,
         compare_samples,
         precision_study,
         verify,
+        width_study,
     )
     from varprop.initializers import Initializer
     from varprop.laws import (

@@ -7,12 +7,14 @@ from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.samples import compare_samples
 from varprop.comparison.verify import draws_for, verify
+from varprop.comparison.widths import WidthStudy, width_study
 
 __all__ = [
     "InitializerReport",
     "Judged",
     "PrecisionStudy",
     "Report",
+    "WidthStudy",
     "check_initializer",
     "compare",
     "compare_samples",
@@ -20,4 +22,5 @@ __all__ = [
     "margin_p_value",
     "precision_study",
     "verify",
+    "width_study",
 ]

@@ -5,6 +5,7 @@ In every signature `level` and `error_rate` are error rates (0.05, 1e-6), never 
 
 from varprop.stats.design import draws_needed, draws_to_certify, smallest_detectable
 from varprop.stats.equivalence import Place, locate
+from varprop.stats.extrapolation import UnresolvedGap, WidthFit, fit_widths
 from varprop.stats.guard import Tail, tail_guard
 from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, moment_test
 from varprop.stats.multiplicity import holm
@@ -33,7 +34,9 @@ __all__ = [
     "StudentizedTest",
     "Tail",
     "TooFewDraws",
+    "UnresolvedGap",
     "Verdict",
+    "WidthFit",
     "binomial_interval",
     "contrast_test",
     "decide_equivalence",
@@ -41,6 +44,7 @@ __all__ = [
     "draws_needed",
     "draws_to_certify",
     "drift",
+    "fit_widths",
     "holm",
     "kurtosis_test",
     "locate",
