@@ -157,8 +157,8 @@ def width_study(
     The prediction is that of `order` 0, the limit (0 for a length_fluctuation), or 1, with its 1/n
     term; the stated `rate` k is order + 1. Gaps are in units of the limit, of a length_fluctuation
     as they are. `inputs` makes the data of each network; of pairs, the first is taken. A
-    correlation c is tested by E x x' - c E x^2, not by its biased mean over networks. Each width has
-    `draws` networks of its own seed.
+    correlation c is tested by E x x' - c E x^2, not by its biased mean over networks. Each width
+    has `draws` networks of its own seed.
 
     REFUTED: a is not 0 or k not the stated one, at family-wise `error_rate`, and so without the
     narrowest width. CONFIRMED: neither, a sum of this form fits, a lies inside the `margin` and k

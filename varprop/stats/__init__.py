@@ -9,6 +9,7 @@ from varprop.stats.extrapolation import UnresolvedGap, WidthFit, fit_widths
 from varprop.stats.guard import Tail, tail_guard
 from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, moment_test
 from varprop.stats.multiplicity import holm
+from varprop.stats.normality import NormalityTest, normality_test
 from varprop.stats.pearson import quantile, tails
 from varprop.stats.proportion import binomial_interval
 from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
@@ -29,6 +30,7 @@ from varprop.stats.verdict import (
 __all__ = [
     "KurtosisTest",
     "MomentTest",
+    "NormalityTest",
     "Place",
     "SharpTest",
     "StudentizedTest",
@@ -49,6 +51,7 @@ __all__ = [
     "kurtosis_test",
     "locate",
     "moment_test",
+    "normality_test",
     "overall",
     "quantile",
     "ratio_test",
