@@ -34,10 +34,9 @@ def check_alike(a: Sample, b: Sample) -> None:
             "compare_samples takes two results of simulate; got "
             f"{type(a).__name__} and {type(b).__name__}"
         )
-    ours, theirs = _shape(a.network), _shape(b.network)
-    if ours != theirs:
+    if apart := difference(a.network, b.network):
         raise ValueError(
-            f"the samples are of different networks: {_first_difference(ours, theirs)}; "
+            f"the samples are of different networks: {apart}; "
             "simulate the same graph twice (laws of the weights may differ)"
         )
     fresh = a.inputs is None and b.inputs is None
@@ -104,6 +103,7 @@ def _check_inputs(theory: Prediction, sample: Sample) -> None:
 
 
 def check_finite(sample: Sample) -> None:
+    """Raises ValueError that names the first value that is not finite, by node and draw."""
     for name, record in sample.records.items():
         for field, values in vars(record).items():
             if values is None:
