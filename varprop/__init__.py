@@ -51,6 +51,7 @@ _PLACES = {
     "measure": "varprop.torch_modules:measure",
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
+    "InitializerReport": "varprop.comparison",
     "check_initializer": "varprop.comparison",
     "compare_samples": "varprop.comparison",
     "WidthStudy": "varprop.comparison",
@@ -98,6 +99,7 @@ __all__ = [
     "GainTable",
     "Graph",
     "Initializer",
+    "InitializerReport",
     "Input",
     "JacobianSpectrum",
     "Layer",
@@ -185,6 +187,7 @@ if TYPE_CHECKING:
     from varprop.activations import get as activation
     from varprop.builders import mlp, residual
     from varprop.comparison import (
+        InitializerReport,
         PrecisionStudy,
         Report,
         WidthStudy,
