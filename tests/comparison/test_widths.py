@@ -13,7 +13,7 @@ from varprop.stats import Verdict
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 WIDTHS = (16, 24, 32, 48, 64, 96, 128)
-TANH = {"node": "tanh_10", "draws": 6000, "terms": 1, "false_pass": 1e-3}
+TANH = {"node": "tanh_10", "draws": 5000, "terms": 1, "false_pass": 1e-3}
 
 
 def tanh(n, variance=1.5):
@@ -52,6 +52,7 @@ def test_a_wrong_theory_leaves_a_limit(seed, monkeypatch):
     assert study.verdict is REFUTED and "the limit is not 0" in study.note
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_the_correlation_of_relu_networks(seed):
     """c -> the arc-cosine map, with a 1/n gap; the mean of each network's own c has another."""
@@ -71,6 +72,7 @@ def test_the_correlation_of_relu_networks(seed):
     assert first.gap == pytest.approx(slope, abs=6 * first.error + 0.2 * abs(slope))
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_length_fluctuations_vanish_as_five_over_n(seed):
     """(1 + 5/n)^L - 1 is 10/n + 25/n^2 for two layers: the next term counts."""

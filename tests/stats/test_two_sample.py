@@ -48,7 +48,7 @@ def test_bartlett_and_pooling_are_wrong(rng, relu_chain):
 @pytest.mark.statistical
 def test_the_skewness_is_removed_where_the_samples_differ_in_size(rng):
     """1 000 exponential draws against 150: Welch's t is skewed, and rejects on one side."""
-    a, b = rng.exponential(size=(8 * REPEATS, 1000)), rng.exponential(size=(8 * REPEATS, 150))
+    a, b = rng.exponential(size=(4 * REPEATS, 1000)), rng.exponential(size=(4 * REPEATS, 150))
     ends = np.array([t.interval(0.05) for t in outcomes(two_sample_test, a, b, 0.05) if t])
     welch = stats.ttest_ind(b, a, axis=1, equal_var=False)
     plain = ((welch.pvalue <= 0.05) & (welch.statistic < 0)).mean()
