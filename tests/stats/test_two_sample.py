@@ -23,7 +23,7 @@ def p_values(test, a, b, level=0.01, **how):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("layers", [2, 8, 32])
+@pytest.mark.parametrize("layers", [2, 8, pytest.param(32, marks=pytest.mark.slow)])
 def test_the_size_on_deep_networks(rng, rate_contains, relu_chain, layers):
     """L/n = .06, .25, 1; log q, 200 draws against 100."""
     logs = np.log(relu_chain(rng, 300 * REPEATS, 32, layers)[:, -1]).reshape(REPEATS, 300)
