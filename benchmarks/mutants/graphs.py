@@ -1,0 +1,142 @@
+"""Mistakes in what joins branches: sums, scales, weights that are used twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+
+from benchmarks.mutants.forward import changed, rule
+from benchmarks.mutants.laws import LECUN
+from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant
+from varprop.builders import residual
+from varprop.layers import Add, Dense, Elementwise, Layer, Scale
+from varprop.moments import Gradients, Moments, Tangents
+from varprop.network import Graph, Network, Node
+
+
+@dataclass(frozen=True)
+class NoSkip(Add):
+    """E y^2 = E b^2: the square of the skip is forgotten."""
+
+    def moments(self, name: str, *inputs: Moments) -> Moments:
+        return changed(super().moments(name, *inputs), inputs[1].second)
+
+
+@dataclass(frozen=True)
+class NoCross(Add):
+    """E y^2 = E a^2 + E b^2, whatever the means and what the two depend on."""
+
+    def moments(self, name: str, *inputs: Moments) -> Moments:
+        a, b = inputs
+        return changed(super().moments(name, *inputs), a.second + b.second)
+
+
+@dataclass(frozen=True)
+class BranchAlone(Add):
+    """Only the branch carries gradient."""
+
+    def gradients(
+        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+    ) -> tuple[Gradients, ...]:
+        return replace(gradient, second=np.zeros_like(gradient.second)), gradient
+
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
+        return tangents[1]
+
+
+def factor(change: Callable[[float], float]) -> Mistake:
+    """Another factor in every `Scale`."""
+
+    def mistake(node: Node) -> Layer:
+        right = node.layer
+        return Scale(change(right.factor)) if isinstance(right, Scale) else right
+
+    return mistake
+
+
+def stack(scale: float = 1.0, phi: str = "gelu", closing: bool = False) -> Network:
+    return residual(32, 3, activation=phi, scale=scale, closing=closing)
+
+
+def normalized_sums() -> Network:
+    """x -> (x + W2 relu(W1 x)) / sqrt(2), twice."""
+    graph = Graph(32)
+    x = graph.input
+    for _ in range(2):
+        branch = graph.add(Elementwise("relu"), graph.add(Dense(32, 32, "kaiming_normal"), x))
+        branch = graph.add(Dense(32, 32, LECUN), branch)
+        x = graph.add(Scale(sqrt(0.5)), graph.add(Add(), x, branch))
+    return graph.network()
+
+
+def around_activation() -> Network:
+    """z -> z + relu(z) between dense layers."""
+    graph = Graph(32)
+    x = graph.input
+    for _ in range(2):
+        z = graph.add(Dense(32, 32, LECUN), x)
+        x = graph.add(Add(), z, graph.add(Elementwise("relu"), z))
+    graph.add(Dense(32, 32, LECUN), x)
+    return graph.network()
+
+
+MUTANTS = (
+    Mutant(
+        "forgotten skip",
+        "The square of the skip is left out of E (x + f)^2.",
+        THEORY,
+        lambda: stack(closing=True),
+        rule(NoSkip),
+    ),
+    Mutant(
+        "skip as independent",
+        "2 E x E f is left out, as if the branch of non-zero mean were centred.",
+        THEORY,
+        lambda: stack(phi="relu"),
+        rule(NoCross),
+    ),
+    Mutant(
+        "one source as two",
+        "z and relu(z) are added as if they were uncorrelated.",
+        THEORY,
+        around_activation,
+        rule(NoCross),
+    ),
+    Mutant(
+        "alpha not squared",
+        "The scale .8 of a branch multiplies its second moment once.",
+        THEORY,
+        lambda: stack(0.8),
+        factor(sqrt),
+    ),
+    Mutant(
+        "alpha left out",
+        "The network does not scale its branches by .5.",
+        ENGINE,
+        lambda: stack(0.5),
+        factor(lambda a: 1.0),
+    ),
+    Mutant(
+        "1/L for 1/sqrt(L)",
+        "Branches of a stack of three blocks are scaled by 1/3, theory states 1/sqrt(3).",
+        ENGINE,
+        lambda: stack(1 / sqrt(3), closing=True),
+        factor(lambda a: 1 / 3),
+    ),
+    Mutant(
+        "sums not normalized",
+        "The factor 1/sqrt(2) after each sum is left out.",
+        THEORY,
+        normalized_sums,
+        factor(lambda a: 1.0),
+    ),
+    Mutant(
+        "gradient of the branch alone",
+        "The gradient that passes the skip is forgotten.",
+        THEORY,
+        lambda: stack(0.8, closing=True),
+        rule(BranchAlone),
+        "grad_second_moment",
+    ),
+)

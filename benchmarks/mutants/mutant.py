@@ -1,0 +1,113 @@
+"""A mutant: one plausible mistake, planted in the theory alone or in the engine alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from benchmarks.mutants.faces import with_faces
+from varprop.comparison.steps import Step, steps
+from varprop.layers import Layer
+from varprop.moments import Tangents
+from varprop.montecarlo import Sample
+from varprop.montecarlo.record import Record
+from varprop.network import Network, Node
+from varprop.theory import predict, tangents
+
+Mistake = Callable[[Node], Layer]
+
+
+class Side(Enum):
+    """Where a mistake is planted; the other side stays true."""
+
+    THEORY = "theory"
+    ENGINE = "engine"
+
+
+THEORY, ENGINE = Side
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`mistake` makes the wrong layer of a node (the node's own where there is none).
+
+    `network` is the true one, `seen_by` the quantity whose steps must be refuted. `pair`: it is
+    seen with two inputs only. `by_hand`: the largest effect, where no rule describes the engine.
+    """
+
+    name: str
+    sentence: str
+    side: Side
+    network: Callable[[], Network]
+    mistake: Mistake
+    seen_by: str = "second_moment"
+    pair: bool = False
+    by_hand: float | None = None
+
+    @property
+    def inputs(self) -> np.ndarray | None:
+        """Two inputs of correlation .6 and lengths 1 and 1.2, or None for a unit input."""
+        if not self.pair:
+            return None
+        n = self.true.sizes[self.true.input]
+        x, y = np.sqrt(2) * np.cos(2 * np.pi * np.outer((1, 2), np.arange(n)) / n)
+        return np.stack([x, 1.2 * (0.6 * x + 0.8 * y)])
+
+    @property
+    def true(self) -> Network:
+        return self.network()
+
+    @property
+    def wrong(self) -> Network:
+        """The mistake on both sides."""
+        nodes = tuple(n._replace(layer=self.mistake(n)) for n in self.true)
+        return Network(nodes)
+
+    @property
+    def planted(self) -> Network:
+        """The mistake on its side only."""
+        if self.side is Side.THEORY:
+            return with_faces(theory=self.wrong, engine=self.true)
+        return with_faces(theory=self.true, engine=self.wrong)
+
+    @property
+    def lawful(self) -> bool:
+        """Whether the mistake makes another network, not a wrong rule or a broken engine."""
+        pairs = zip(self.true, self.wrong, strict=True)
+        return self.by_hand is None and all(type(a.layer) is type(b.layer) for a, b in pairs)
+
+    def effects(self) -> dict[tuple[str, str], float]:
+        """The relative difference at each (node, quantity), measured against expected.
+
+        The residuals of the steps of the theory's network on a sample without noise: what the
+        rules give for the engine's network. Wide rules give it to leading order in the width.
+        """
+        engine_wrong = self.side is Side.ENGINE
+        theory, engine = (self.true, self.wrong) if engine_wrong else (self.wrong, self.true)
+        if self.by_hand is not None:
+            return {("", self.seen_by): self.by_hand}
+        found: dict[tuple[str, str], float] = {}
+        for step in steps(theory, replace(noiseless(engine, self.inputs), network=theory)):
+            at = step.node, step.quantity
+            found[at] = max(found.get(at, 0.0), _residual(step), key=abs)
+        return found
+
+
+def _residual(step: Step) -> float:
+    if step.refusal:
+        raise ValueError(f"{step.node} has no {step.quantity}: {step.refusal}")
+    return float("inf") if step.impossible else float(step.residual[0])
+
+
+def noiseless(network: Network, inputs: np.ndarray | None) -> Sample:
+    """One draw at which every average is what the rules predict."""
+    theory = predict(network, inputs)
+    zero = np.zeros_like(theory.moments[network.input].mean)
+    moved = tangents(network, theory.moments, {network.input: Tangents(zero, zero + 1.0, zero)})
+    records = {}
+    for name, law in theory.moments.items():
+        t, back = moved[name], theory.gradients[name].second
+        fields = law.mean, law.second, 0 * law.mean + 3, t.mean, t.second, t.cross, back
+        records[name] = Record(*(np.asarray(v, float)[None] for v in fields))
+    return Sample(network, records, theory.inputs, 1, 0, "rules", "cpu", "float64")
