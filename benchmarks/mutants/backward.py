@@ -127,6 +127,7 @@ MUTANTS = (
         funnel,
         rule(FanBack),
         GRADIENT,
+        by_hand=24 / 16 - 1,  # at the input: the fans between cancel
     ),
     Mutant(
         "bias backward",

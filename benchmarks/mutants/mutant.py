@@ -33,7 +33,8 @@ class Mutant:
     """`mistake` makes the wrong layer of a node (the node's own where there is none).
 
     `network` is the true one, `seen_by` the quantity whose steps must be refuted. `pair`: it is
-    seen with two inputs only. `by_hand`: the largest effect, where no rule describes the engine.
+    seen with two inputs only. `by_hand`: the effect where it first shows, if no step
+    of the rules has it; nan if unknown.
     """
 
     name: str
@@ -77,10 +78,17 @@ class Mutant:
         pairs = zip(self.true, self.wrong, strict=True)
         return self.by_hand is None and all(type(a.layer) is type(b.layer) for a, b in pairs)
 
+    @property
+    def effect(self) -> tuple[str, float]:
+        """The largest of the `effects` on the quantity that must be seen, and where it is."""
+        own = {at: v for at, v in self.effects().items() if at[1] == self.seen_by}
+        at = max(own, key=lambda at: abs(own[at]))
+        return " ".join(at).strip(), own[at]
+
     def effects(self) -> dict[tuple[str, str], float]:
         """The relative difference at each (node, quantity), measured against expected.
 
-        The residuals of the steps of the theory's network on a sample without noise: what the
+        Positive where the measured is larger. The residuals of the steps of the theory's network on a sample without noise: what the
         rules give for the engine's network. Wide rules give it to leading order in the width.
         """
         engine_wrong = self.side is Side.ENGINE

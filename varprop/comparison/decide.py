@@ -65,7 +65,8 @@ def margin_p_value(test: Test, residual: Array, exact: bool, margin: float, leve
 def _p_value(step: Step, test: Test | Judged, margin: float, level: float) -> float:
     if isinstance(test, Judged):
         return test.p_value
-    return margin_p_value(test, step.residual, step.exact, margin * step.terms, level)
+    residual = step.residual[step.live]  # those of the test
+    return margin_p_value(test, residual, step.exact, margin * step.terms, level)
 
 
 def _fixed(step: Step, margin: float, rounding: float, level: float) -> Judged | None:
