@@ -2,17 +2,20 @@
 
 import argparse
 import json
+import sys
 from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import NAMES
+from benchmarks import NAMES, STUDIES
 from benchmarks.timing import Benchmark, environment
 
 
 def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in STUDIES:
+        sys.exit(import_module(f"benchmarks.{sys.argv[1]}").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(NAMES)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="small sizes, few rounds")

@@ -15,7 +15,7 @@ from varprop.builders import mlp
 from varprop.initializers import normal
 from varprop.layers import Dense, Elementwise, Layer
 from varprop.moments import Moments, correlation, gap_of
-from varprop.network import Network, Node
+from varprop.network import Network
 
 
 def activation(other: Activation) -> Mistake:

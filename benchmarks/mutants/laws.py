@@ -261,4 +261,3 @@ MUTANTS = (
         bias(lambda d: normal(std=d.bias_second)),
     ),
 )
-

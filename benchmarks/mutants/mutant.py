@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Mutant:
         pairs = zip(self.true, self.wrong, strict=True)
         return self.by_hand is None and all(type(a.layer) is type(b.layer) for a, b in pairs)
 
-    @property
+    @cached_property
     def effect(self) -> tuple[str, float]:
         """The largest of the `effects` on the quantity that must be seen, and where it is."""
         own = {at: v for at, v in self.effects().items() if at[1] == self.seen_by}
@@ -88,8 +89,9 @@ class Mutant:
     def effects(self) -> dict[tuple[str, str], float]:
         """The relative difference at each (node, quantity), measured against expected.
 
-        Positive where the measured is larger. The residuals of the steps of the theory's network on a sample without noise: what the
-        rules give for the engine's network. Wide rules give it to leading order in the width.
+        Positive where the measured is larger. These are the residuals of the steps of the theory's
+        network on a sample without noise, which is what the rules give for the engine's network,
+        to leading order in the width where they are wide.
         """
         engine_wrong = self.side is Side.ENGINE
         theory, engine = (self.true, self.wrong) if engine_wrong else (self.wrong, self.true)

@@ -1,86 +1,88 @@
-"""Every mutant through `verify` at its default settings, and the same networks without a mistake."""
+"""Every mutant, near-truth and network without a mistake through `verify` at its defaults."""
 
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from math import isfinite
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
-from benchmarks.mutants import HARMLESS, MUTANTS, Mutant
-from benchmarks.timing import Benchmark
+from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, alike
+from benchmarks.mutants.mutant import Mutant
 from varprop.comparison import verify
 from varprop.network import Network
 from varprop.stats import Verdict
 
 SEEDS = 20
 
-
-def measure(quick: bool) -> Benchmark:
-    """Mutants, near-truths and controls under 20 seeds, or one."""
-    seeds = range(1 if quick else SEEDS)
-    rows = [_row(mutant, Verdict.REFUTED, seeds) for mutant in MUTANTS]
-    rows += [_row(mutant, Verdict.CONFIRMED, seeds) for mutant in HARMLESS]
-    for mutants in alike():
-        rows.append(_control(mutants, seeds))
-    runs = Counter[str]()
-    missed = []
-    for row in rows:
-        runs[row["expected"]] += row["as_expected"]
-        if row["as_expected"] < len(seeds):
-            missed.append(f"{row['name']} {row['as_expected']} of {len(seeds)}")
-    notes = [f"{count} runs {verdict} as they must be" for verdict, count in runs.items()]
-    notes += [f"not as expected in every run: {', '.join(missed)}"] if missed else []
-    about = (
-        f"{len(MUTANTS)} mistakes, each on one side, under {len(seeds)} seed(s); then near-truths "
-        "and networks without a mistake. `gap`, `draws` and CPU seconds are medians"
-    )
-    return {"about": about, "rows": rows, "ratios": {}, "notes": notes}
+Row = dict[str, Any]
 
 
-def alike() -> list[list[Mutant]]:
-    """Mutants by their true network and inputs; without tied weights, which have no true theory."""
-    groups: dict[Any, list[Mutant]] = {}
-    for mutant in MUTANTS:
-        if not mutant.true.tied:
-            groups.setdefault((mutant.true, mutant.pair), []).append(mutant)
-    return list(groups.values())
+def run(seeds: Sequence[int], jobs: int) -> Iterator[Row]:
+    """One row for each: the mutants, the near-truths, the networks without a mistake."""
+    cases = range(len(MUTANTS) + len(HARMLESS) + len(alike()))
+    if jobs == 1:
+        yield from (_case(case, seeds) for case in cases)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+        yield from pool.map(_case, cases, [seeds] * len(cases))
 
 
-def _row(mutant: Mutant, expected: Verdict, seeds: Sequence[int]) -> dict[str, Any]:
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _case(number: int, seeds: Sequence[int]) -> Row:
+    """By number: the tables hold functions, which do not travel to another process."""
+    if number < len(MUTANTS):
+        return _planted(MUTANTS[number], Verdict.REFUTED, seeds)
+    number -= len(MUTANTS)
+    if number < len(HARMLESS):
+        return _planted(HARMLESS[number], Verdict.CONFIRMED, seeds)
+    return _control(alike()[number - len(HARMLESS)], seeds)
+
+
+def _planted(mutant: Mutant, expected: Verdict, seeds: Sequence[int]) -> Row:
     where, size = mutant.effect
-    stated = {"effect": size if isfinite(size) else None, "of": where}
+    stated = {"side": mutant.side.value, "effect": size if isfinite(size) else None, "at": where}
     found = _runs(mutant.planted, mutant.inputs, expected, seeds)
-    side = mutant.side.value
-    return {"name": mutant.name, "mistake": mutant.sentence, "side": side} | stated | found
+    return {"name": mutant.name, "mistake": mutant.sentence, **stated, **found}
 
 
-def _control(mutants: Sequence[Mutant], seeds: Sequence[int]) -> dict[str, Any]:
+def _control(mutants: Sequence[Mutant], seeds: Sequence[int]) -> Row:
     """The true network of these mutants on both sides."""
-    first = mutants[0]
-    told = f"none: the network of {', '.join(m.name for m in mutants)}"
+    first, names = mutants[0], "; ".join(m.name for m in mutants)
+    stated = {"side": "none", "effect": 0.0, "at": ""}
     found = _runs(first.true, first.inputs, Verdict.CONFIRMED, seeds)
-    return {"name": "control", "mistake": told, "side": "", "effect": 0.0, "of": ""} | found
+    return {"name": "no mistake", "mistake": f"The network of: {names}.", **stated, **found}
 
 
 def _runs(
     network: Network, inputs: np.ndarray | None, expected: Verdict, seeds: Sequence[int]
-) -> dict[str, Any]:
+) -> Row:
     reports, seconds = [], []
     for seed in seeds:
         start = time.process_time()
         reports.append(verify(network, inputs, seed=seed))
         seconds.append(time.process_time() - start)
     worst = [report.worst for report in reports]
-    named = Counter(f"{row.node} {row.quantity} ({row.test})" for row in worst)
+    named = Counter(f"{row.node} {row.quantity}" for row in worst)
+    verdicts = Counter(str(report.verdict) for report in reports)
     return {
         "expected": str(expected),
-        "as_expected": sum(report.verdict is expected for report in reports),
+        "runs": len(reports),
+        "as_expected": verdicts[str(expected)],
+        "verdicts": ", ".join(f"{count} {name}" for name, count in verdicts.items()),
         "worst": named.most_common(1)[0][0],
         "gap": statistics.median(row.gap for row in worst),
-        "p_at_most": max(row.p_value for row in worst),
+        "largest_p": max(row.p_value for row in worst),
         "draws": int(statistics.median(report.draws for report in reports)),
+        "most_draws": max(report.draws for report in reports),
         "cpu_s": statistics.median(seconds),
     }

@@ -1,0 +1,18 @@
+"""All mistakes and near-truths."""
+
+from typing import Any
+
+from benchmarks.mutants import backward, forward, graphs, harmless, laws
+from benchmarks.mutants.mutant import Mutant
+
+MUTANTS = (*laws.MUTANTS, *forward.MUTANTS, *backward.MUTANTS, *graphs.MUTANTS)
+HARMLESS = harmless.HARMLESS
+
+
+def alike() -> list[list[Mutant]]:
+    """Mutants by their true network and inputs; without tied weights, which have no true theory."""
+    groups: dict[Any, list[Mutant]] = {}
+    for mutant in MUTANTS:
+        if not mutant.true.tied:
+            groups.setdefault((mutant.true, mutant.pair), []).append(mutant)
+    return list(groups.values())
