@@ -97,6 +97,14 @@ MUTANTS = (
         GRADIENT,
     ),
     Mutant(
+        "backward undoes forward",
+        "Gradients are taken to shrink by what values grow.",
+        THEORY,
+        net("tanh"),
+        slope(lambda layer, q: q / layer.activation.second_moment(q)),
+        GRADIENT,
+    ),
+    Mutant(
         "ReLU's half for every slope",
         "E phi'^2 = 1/2 is used for tanh.",
         THEORY,

@@ -15,13 +15,17 @@ from varprop.builders import mlp
 from varprop.initializers import normal
 from varprop.layers import Dense, Elementwise, Layer
 from varprop.moments import Moments, correlation, gap_of
-from varprop.network import Network
+from varprop.network import Network, Node
 
 
-def activation(other: Activation) -> Mistake:
-    """Another activation everywhere."""
-    wrong = Elementwise(other)
-    return lambda node: wrong if isinstance(node.layer, Elementwise) else node.layer
+def activation(other: Activation, only: str = "") -> Mistake:
+    """Another activation everywhere, or at the node of that name."""
+
+    def mistake(node: Node) -> Layer:
+        here = isinstance(node.layer, Elementwise) and only in ("", node.name)
+        return Elementwise(other) if here else node.layer
+
+    return mistake
 
 
 def rule(wrong: type[Layer]) -> Mistake:
@@ -161,6 +165,13 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         activation(entry("identity")),
+    ),
+    Mutant(
+        "one activation too few",
+        "The last hidden layer is taken as linear.",
+        THEORY,
+        net("relu"),
+        activation(entry("identity"), "relu_3"),
     ),
     Mutant(
         "sign of the leaky slope",

@@ -218,6 +218,13 @@ MUTANTS = (
         weights(lambda d: "kaiming_normal"),
     ),
     Mutant(
+        "leaky slope not squared",
+        "Weights are drawn with 2/(1 + .3) for 2/(1 + .3^2).",
+        ENGINE,
+        lambda: leaky(kaiming_normal(a=0.3)),
+        weights(lambda d: kaiming_normal(a=sqrt(0.3))),
+    ),
+    Mutant(
         "rectified too early",
         "The factor 2 is applied to the first layer as well, whose input is not rectified.",
         THEORY,

@@ -16,10 +16,10 @@ def markdown(rows: Sequence[dict[str, Any]], environment: dict[str, Any], comman
         "# Mutation study",
         f"`{command}`, {environment['date']}, {environment['cpu']}.",
         "Each mistake is planted on one side, in the theory or in the engine; `verify` then runs "
-        "at its default settings (margin 5 %, error rate 1e-6, false pass 1e-4). The effect is what "
-        "the rules give for measured against expected, relative, where it is largest; the gap is "
-        "that of the worst row, averaged over layers where nodes are written a..b. Gap, draws "
-        "and seconds are medians over seeds.",
+        "at its default settings (margin 5 %, error rate 1e-6, false pass 1e-4). The effect is "
+        "measured against expected, relative, as the rules give it, where it is largest; the gap "
+        "is that of the worst row, per layer where nodes are written a..b. Gap, draws and seconds "
+        "are medians over seeds.",
         f"## Mistakes: REFUTED in {_ratio(mutants)}",
         _table(mutants),
         f"## Near-truths: CONFIRMED in {_ratio(harmless)}",
