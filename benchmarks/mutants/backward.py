@@ -16,7 +16,6 @@ from varprop.moments import Gradients, Moments, Tangents
 from varprop.network import Node
 
 Factor = Callable[[Elementwise, np.ndarray], np.ndarray]
-GRADIENT = "grad_second_moment"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,6 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         slope(lambda layer, q: layer.activation.second_moment(q) / q),
-        GRADIENT,
     ),
     Mutant(
         "backward undoes forward",
@@ -102,7 +100,6 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         slope(lambda layer, q: q / layer.activation.second_moment(q)),
-        GRADIENT,
     ),
     Mutant(
         "ReLU's half for every slope",
@@ -110,7 +107,6 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         slope(lambda layer, q: 0.5 + 0 * q),
-        GRADIENT,
     ),
     Mutant(
         "slope forgotten",
@@ -118,7 +114,6 @@ MUTANTS = (
         THEORY,
         net("gelu"),
         slope(lambda layer, q: 1 + 0 * q),
-        GRADIENT,
     ),
     Mutant(
         "square of the mean slope",
@@ -126,7 +121,6 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         slope(lambda layer, q: layer.activation.derivative_mean(q) ** 2),
-        GRADIENT,
     ),
     Mutant(
         "fan_in backward",
@@ -134,8 +128,7 @@ MUTANTS = (
         THEORY,
         funnel,
         rule(FanBack),
-        GRADIENT,
-        by_hand=24 / 16 - 1,  # at the input: the fans between cancel
+        by_hand=("grad_second_moment", 24 / 16 - 1),  # at the input: the fans between cancel
     ),
     Mutant(
         "bias backward",
@@ -143,7 +136,6 @@ MUTANTS = (
         THEORY,
         tanh_net,
         rule(BiasBack),
-        GRADIENT,
     ),
     Mutant(
         "straight-through estimator",
@@ -151,7 +143,6 @@ MUTANTS = (
         ENGINE,
         net("relu"),
         rule(StraightThrough),
-        GRADIENT,
-        by_hand=1.0,  # 1 for E phi'^2 = 1/2
+        by_hand=("grad_second_moment", 1.0),  # 1 for E phi'^2 = 1/2
     ),
 )

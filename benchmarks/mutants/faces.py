@@ -1,4 +1,7 @@
-"""Layers with two faces: the rules of one layer, the draws of another."""
+"""Layers with two faces: the rules of one layer, the draws of another.
+
+For the explicit engine, which asks a layer for its draws; the conditional one asks for its law.
+"""
 
 from dataclasses import fields
 from functools import cache

@@ -179,7 +179,6 @@ MUTANTS = (
         ENGINE,
         net(ACTIVATIONS["leaky_relu"](0.3)),
         activation(ACTIVATIONS["leaky_relu"](-0.3)),
-        "mean",
     ),
     Mutant(
         "slope forgotten in the call",
@@ -194,7 +193,6 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         rule(Uncorrelated),
-        "cross_moment",
         pair=True,
     ),
     Mutant(
@@ -203,7 +201,6 @@ MUTANTS = (
         THEORY,
         net("relu"),
         rule(SameAngle),
-        "cross_moment",
         pair=True,
     ),
     Mutant(
@@ -212,7 +209,6 @@ MUTANTS = (
         THEORY,
         net("relu"),
         rule(ArcSine),
-        "cross_moment",
         pair=True,
     ),
     Mutant(
@@ -221,7 +217,6 @@ MUTANTS = (
         THEORY,
         tanh_net,
         rule(BiasOfItsOwn),
-        "cross_moment",
         pair=True,
     ),
 )

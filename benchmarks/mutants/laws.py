@@ -244,7 +244,10 @@ MUTANTS = (
         ENGINE,
         lambda: he("kaiming_uniform"),
         weights(lambda d: uniform(a=0, b=sqrt(6 / d.fan_in))),
-        by_hand=0.75 * (32 - 1) / pi,  # (E w)^2 n (n - 1) (E x)^2, E w^2 as it was, x = relu(z)
+        by_hand=(
+            "second_moment",
+            0.75 * (32 - 1) / pi,
+        ),  # (E w)^2 n (n - 1) (E x)^2, E w^2 as it was, x = relu(z)
     ),
     Mutant(
         "forgotten bias",

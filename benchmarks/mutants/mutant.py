@@ -33,9 +33,9 @@ THEORY, ENGINE = Side
 class Mutant:
     """`mistake` makes the wrong layer of a node (the node's own where there is none).
 
-    `network` is the true one, `seen_by` the quantity whose steps must be refuted. `pair`: it is
-    seen with two inputs only. `by_hand`: the effect where it first shows, if no step
-    of the rules has it; nan if unknown.
+    `network` is the true one. `pair`: the mistake is seen with two inputs only. `by_hand`: the
+    quantity where it shows first, and the effect (nan if unknown), where no step of the rules has
+    it.
     """
 
     name: str
@@ -43,9 +43,8 @@ class Mutant:
     side: Side
     network: Callable[[], Network]
     mistake: Mistake
-    seen_by: str = "second_moment"
     pair: bool = False
-    by_hand: float | None = None
+    by_hand: tuple[str, float] | None = None
 
     @property
     def inputs(self) -> np.ndarray | None:
@@ -79,13 +78,13 @@ class Mutant:
         pairs = zip(self.true, self.wrong, strict=True)
         return self.by_hand is None and all(type(a.layer) is type(b.layer) for a, b in pairs)
 
-    @cached_property
+    @property
     def effect(self) -> tuple[str, float]:
-        """The largest of the `effects` on the quantity that must be seen, and where it is."""
-        own = {at: v for at, v in self.effects().items() if at[1] == self.seen_by}
-        at = max(own, key=lambda at: abs(own[at]))
-        return " ".join(at).strip(), own[at]
+        """The largest of the `effects`, and where it is."""
+        at = max(self.effects, key=lambda at: abs(self.effects[at]))
+        return " ".join(at).strip(), self.effects[at]
 
+    @cached_property
     def effects(self) -> dict[tuple[str, str], float]:
         """The relative difference at each (node, quantity), measured against expected.
 
@@ -96,7 +95,8 @@ class Mutant:
         engine_wrong = self.side is Side.ENGINE
         theory, engine = (self.true, self.wrong) if engine_wrong else (self.wrong, self.true)
         if self.by_hand is not None:
-            return {("", self.seen_by): self.by_hand}
+            quantity, size = self.by_hand
+            return {("", quantity): size}
         found: dict[tuple[str, str], float] = {}
         for step in steps(theory, replace(noiseless(engine, self.inputs), network=theory)):
             at = step.node, step.quantity

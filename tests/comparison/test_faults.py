@@ -1,4 +1,6 @@
-"""Planted faults, each on one side only: in the theory, then in the engine. All must be REFUTED.
+"""Faults of a few percent, or of one layer, each on one side only: all must be REFUTED.
+
+The larger, plausible ones are in benchmarks/mutants.
 
 Default settings: margin .05, error rate 1e-6. `draws` stands beside each fault; a step of relative
 variance v sees d at 1e-6 and 1e-4 with `draws_needed(d, v, tests=...)` networks.
@@ -7,13 +9,12 @@ variance v sees d at 1e-6 and 1e-4 with `draws_needed(d, v, tests=...)` networks
 from __future__ import annotations
 
 import pytest
-import torch
 
 import varprop as vp
 from varprop.activations import Activation
 from varprop.activations import get as activation
-from varprop.initializers import kaiming_normal, normal, variance_scaling
-from varprop.layers import Add, Dense, Elementwise, Scale
+from varprop.initializers import variance_scaling
+from varprop.layers import Add, Dense, Elementwise
 from varprop.network import Graph
 from varprop.stats import Verdict, draws_needed
 
@@ -31,25 +32,9 @@ def he(scale=2.0, width=32, depth=10, special=None, factor=1.0):
     return graph.network()
 
 
-def tanh(bias, width=32, depth=5):
-    law = None if bias == 0 else normal(variance=bias)
-    return vp.mlp(width, depth, activation="tanh", weights=normal(variance=1.5 / width), bias=law)
-
-
-def rectangular(mode):
-    return vp.mlp(widths=[16, 32, 20, 40, 24], weights=kaiming_normal(mode=mode))
-
-
-def stack(scale):
-    return vp.residual(24, 4, activation="gelu", scale=scale, closing=False)
-
-
 # theory, truth, draws: same graph, another law. Each is also run the other way round.
 LAWS = {
     "1.9 for 2": (lambda: he(1.9), lambda: he(2.0), 600),
-    "fan_out for fan_in": (lambda: rectangular("fan_out"), lambda: rectangular("fan_in"), 300),
-    "forgotten bias": (lambda: tanh(0.0), lambda: tanh(0.2), 300),
-    "skip scale": (lambda: stack(0.64), lambda: stack(0.8), 400),
     "one layer of thirty": (
         lambda: he(width=64, depth=30, special=17, factor=1.1),
         lambda: he(width=64, depth=30),
@@ -58,16 +43,10 @@ LAWS = {
 }
 
 
-def graph_alike(network, other):
-    """The same nodes: a law without bias and one with it differ in their parameters only."""
-    return [n.name for n in network] == [n.name for n in other]
-
-
 @pytest.mark.parametrize("name", LAWS)
 def test_a_wrong_law_is_refuted_and_the_true_one_is_not(name, seed):
     wrong, right, draws = LAWS[name]
     wrong, right = wrong(), right()
-    assert graph_alike(wrong, right)
     true_sample = vp.simulate(right, draws=draws, seed=seed)
     assert vp.compare(vp.predict(wrong), true_sample).verdict is REFUTED
     assert vp.compare(vp.predict(right), true_sample).verdict is not REFUTED
@@ -128,24 +107,10 @@ def test_a_wrong_kernel_is_refuted(seed, rng, monkeypatch):
     assert report.verdict is REFUTED and refuted == {"cross_moment"}
 
 
-def test_a_forgotten_square_in_the_theory_of_a_skip_scale(seed, monkeypatch):
-    sample = vp.simulate(stack(0.8), draws=400, seed=seed)
-    moments = Scale.moments
-
-    def forgotten(self, name, *inputs):
-        law = moments(self, name, *inputs)
-        from dataclasses import replace
-
-        return replace(law, second=law.second / self.factor, source=None)
-
-    monkeypatch.setattr(Scale, "moments", forgotten)
-    assert vp.compare(vp.predict(stack(0.8)), sample).verdict is REFUTED
-
-
 def test_the_wrong_fan_in_the_backward_rule_is_refuted(seed, monkeypatch):
-    sample = vp.simulate(rectangular("fan_in"), draws=64, seed=seed)
-    theory = vp.predict(rectangular("fan_in"))
-    assert vp.compare(theory, sample).verdict is not REFUTED
+    network = vp.mlp(widths=[16, 32, 20, 40, 24])
+    sample = vp.simulate(network, draws=64, seed=seed)
+    assert vp.compare(vp.predict(network), sample).verdict is not REFUTED
     gradients = Dense.gradients
 
     def with_fan_in(self, name, inputs, gradient):
@@ -155,7 +120,7 @@ def test_the_wrong_fan_in_the_backward_rule_is_refuted(seed, monkeypatch):
         return (replace(right, second=right.second * self.fan_in / self.fan_out),)
 
     monkeypatch.setattr(Dense, "gradients", with_fan_in)
-    report = vp.compare(vp.predict(rectangular("fan_in")), sample)
+    report = vp.compare(vp.predict(network), sample)
     assert report.verdict is REFUTED
     assert report.worst.test == "identity" and "not the adjoint" in report.worst.note
 
@@ -186,34 +151,15 @@ def test_a_wrong_gap_is_refuted(seed, rng, monkeypatch):
 
 
 def engine_faults(bent_relu):
-    fill, apply, scale = Dense.fill, Dense.apply, Scale.apply
+    fill = Dense.fill
     return {
         "weights of 1.9": (
             he,
             (Dense, "fill", lambda self, p, g: (fill(self, p, g), [w.mul_(0.95**0.5) for w in p])),
             600,
         ),
-        "bias left out": (
-            lambda: tanh(0.2),
-            (Dense, "apply", lambda self, p, *v, unit=1.0: apply(self, p[:1], *v, unit=unit)),
-            300,
-        ),
-        "leaky relu": (
-            he,
-            (
-                Elementwise,
-                "apply",
-                lambda self, p, *v, unit=1.0: torch.nn.functional.leaky_relu(v[0], 0.3),
-            ),
-            600,
-        ),
-        "unscaled skip": (
-            lambda: stack(0.8),
-            (Scale, "apply", lambda self, p, *v, unit=1.0: scale(self, p, *v) / 0.9),
-            400,
-        ),
         "sum halved": (
-            lambda: stack(0.8),
+            lambda: vp.residual(24, 4, activation="gelu", scale=0.8, closing=False),
             (Add, "apply", lambda self, p, *v, unit=1.0: (v[0] + v[1]) * 0.9),
             400,
         ),
