@@ -21,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks mutants", description=__doc__)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="one seed (default)")
-    size.add_argument("--full", action="store_true", help=f"{study.SEEDS} seeds")
+    size.add_argument(
+        "--full",
+        action="store_true",
+        help=f"{study.SEEDS} seeds; {study.CONFIRMING} where CONFIRMED is due",
+    )
     parser.add_argument("--out", type=Path, default=Path("build/mutants"), metavar="DIR")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed")
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="processes")

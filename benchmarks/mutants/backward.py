@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from benchmarks.mutants.faces import as_type
-from benchmarks.mutants.forward import net, rule
+from benchmarks.mutants.forward import net
 from benchmarks.mutants.laws import funnel, tanh_net
-from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant
+from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
 from varprop.layers import Dense, Elementwise, Layer
 from varprop.layers.base import Parameters
 from varprop.moments import Gradients, Moments, Tangents

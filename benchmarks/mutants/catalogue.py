@@ -1,12 +1,13 @@
-"""All mistakes and near-truths."""
+"""All mistakes, near-truths, and mistakes that `verify` does not see."""
 
 from typing import Any
 
-from benchmarks.mutants import backward, forward, graphs, harmless, laws
+from benchmarks.mutants import backward, forward, graphs, harmless, laws, unseen
 from benchmarks.mutants.mutant import Mutant
 
 MUTANTS = (*laws.MUTANTS, *forward.MUTANTS, *backward.MUTANTS, *graphs.MUTANTS)
 HARMLESS = harmless.HARMLESS
+UNSEEN = unseen.UNSEEN
 
 
 def alike() -> list[list[Mutant]]:

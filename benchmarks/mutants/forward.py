@@ -7,9 +7,8 @@ import numpy as np
 import sympy as sp
 from scipy.stats import chi2
 
-from benchmarks.mutants.faces import as_type
 from benchmarks.mutants.laws import LECUN, tanh_net
-from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant
+from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
 from varprop.activations import ACTIVATIONS, Activation, X, custom
 from varprop.builders import mlp
 from varprop.initializers import normal
@@ -26,12 +25,6 @@ def activation(other: Activation, only: str = "") -> Mistake:
         return Elementwise(other) if here else node.layer
 
     return mistake
-
-
-def rule(wrong: type[Layer]) -> Mistake:
-    """The wrong rules of a subclass, in the place of those of its layer's class."""
-    right = wrong.__bases__[0]
-    return lambda node: as_type(wrong, node.layer) if type(node.layer) is right else node.layer
 
 
 def squares(law: Moments) -> np.ndarray:

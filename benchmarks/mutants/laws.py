@@ -1,10 +1,12 @@
 """Mistakes in the law of weights and biases: fans, factors, deviations for variances, cuts."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from math import pi, sqrt
+from dataclasses import dataclass, replace
+from math import nan, pi, sqrt
 
-from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant
+import torch
+
+from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
 from varprop.activations import ACTIVATIONS
 from varprop.builders import mlp
 from varprop.initializers import (
@@ -22,6 +24,7 @@ from varprop.initializers import (
 )
 from varprop.laws import TruncatedNormal
 from varprop.layers import Dense, Layer
+from varprop.layers.base import Parameters
 from varprop.network import Network, Node
 
 WIDTHS = [16, 32, 20, 40, 24]
@@ -81,6 +84,16 @@ def cut_at_two(std: float) -> Initializer:
 def std(d: Dense) -> float:
     """He's standard deviation."""
     return sqrt(2 / d.fan_in)
+
+
+@dataclass(frozen=True)
+class Unsigned(Dense):
+    """Q of the QR decomposition as LAPACK leaves it: not Haar, E Q_ii < 0."""
+
+    def fill(self, parameters: Parameters, generator: torch.Generator) -> None:
+        (out,) = parameters
+        q, _ = torch.linalg.qr(out.normal_(generator=generator))
+        out.copy_(sqrt(2) * q)
 
 
 MUTANTS = (
@@ -195,6 +208,14 @@ MUTANTS = (
         THEORY,
         lambda: funnel(orthogonal(gain=sqrt(2))),
         weights(lambda d: "kaiming_normal"),
+    ),
+    Mutant(
+        "QR without signs",
+        "Q is used as LAPACK leaves it: not Haar, with E Q_ii < 0, which ReLU feels.",
+        ENGINE,
+        lambda: he(orthogonal(gain=sqrt(2))),
+        rule(Unsigned),
+        by_hand=("second_moment", nan),
     ),
     Mutant(
         "gain of tanh",

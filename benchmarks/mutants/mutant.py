@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks.mutants.faces import with_faces
+from benchmarks.mutants.faces import as_type, with_faces
 from varprop.comparison.steps import Step, steps
 from varprop.layers import Layer
 from varprop.moments import Tangents
@@ -17,6 +17,12 @@ from varprop.network import Network, Node
 from varprop.theory import predict, tangents
 
 Mistake = Callable[[Node], Layer]
+
+
+def rule(wrong: type[Layer]) -> Mistake:
+    """The wrong rules of a subclass, in the place of those of its layer's class."""
+    right = wrong.__bases__[0]
+    return lambda node: as_type(wrong, node.layer) if type(node.layer) is right else node.layer
 
 
 class Side(Enum):

@@ -7,11 +7,11 @@ HEAD = ("mistake", "planted in", "effect", "verdicts", "worst row", "its gap", "
 
 
 def markdown(rows: Sequence[dict[str, Any]], environment: dict[str, Any], command: str) -> str:
-    """One table for each verdict that is expected, and one of the networks alone."""
-    planted = [row for row in rows if row["side"] != "none"]
-    mutants = [row for row in planted if row["expected"] == "REFUTED"]
-    harmless = [row for row in planted if row["expected"] != "REFUTED"]
-    controls = [row for row in rows if row["side"] == "none"]
+    """One table for each kind of row."""
+    kinds = ("mistake", "near-truth", "unseen", "control")
+    mutants, harmless, unseen, controls = (
+        [row for row in rows if row["kind"] == kind] for kind in kinds
+    )
     parts = [
         "# Mutation study",
         f"`{command}`, {environment['date']}, {environment['cpu']}.",
@@ -26,6 +26,10 @@ def markdown(rows: Sequence[dict[str, Any]], environment: dict[str, Any], comman
         "No second moment differs, or by far less than the margin. What `verify` does not judge, "
         "such as the fluctuation of lengths, does differ.",
         _table(harmless),
+        f"## Out of sight: CONFIRMED in {_ratio(unseen)}",
+        "Predicted quantities that have no step to be judged by, so that a mistake in them alone "
+        "is not refuted.",
+        _table(unseen),
         f"## The same networks without a mistake: CONFIRMED in {_ratio(controls)}",
         _table(controls),
     ]

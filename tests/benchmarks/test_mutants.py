@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import benchmarks
 from benchmarks.mutants import main, study
-from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, alike
+from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, UNSEEN, alike
 from benchmarks.mutants.faces import two_faced
 from benchmarks.mutants.mutant import ENGINE, THEORY, Mutant
 from varprop.comparison import verify
@@ -19,11 +20,11 @@ from varprop.layers import Dense
 from varprop.moments import Moments
 from varprop.montecarlo import simulate
 from varprop.stats import Verdict
-from varprop.theory import tied_second_moment
+from varprop.theory import predict, tied_second_moment
 
 CONFIRMED, REFUTED = Verdict.CONFIRMED, Verdict.REFUTED
 BOTH_SIDES = ("fan average for fan_in", "bias counted twice", "gain of tanh", "alpha left out")
-BY_NAME = {mutant.name: mutant for mutant in (*MUTANTS, *HARMLESS)}
+BY_NAME = {mutant.name: mutant for mutant in (*MUTANTS, *HARMLESS, *UNSEEN)}
 TABLE = Path(benchmarks.__file__).parent / "results" / "mutants.json"
 
 each = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -49,7 +50,7 @@ def test_a_mistake_on_one_side_is_refuted(mutant, seed):
 def test_a_mistake_changes_what_is_judged(mutant):
     where, size = mutant.effect
     if isnan(size):
-        assert mutant.true.tied and tied_second_moment(6, 8) > 2
+        assert mutant.true.tied or mutant.name == "QR without signs"
     else:
         assert abs(size) > 0.05, where
 
@@ -72,6 +73,27 @@ def test_a_mistake_on_the_other_side_is_refuted(name, seed):
 def test_a_near_truth_is_confirmed(name, seed):
     mutant = BY_NAME[name]
     assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is CONFIRMED
+
+
+@pytest.mark.parametrize("mutant", UNSEEN, ids=lambda mutant: mutant.name)
+def test_what_is_not_judged_is_confirmed_in_spite_of_a_mistake(mutant, seed):
+    """Where this fails, verify has learnt to see it: the entry belongs to the mutants."""
+    where, _ = mutant.effect
+    right, wrong = (
+        predict(n, mutant.inputs).value("input", where) for n in (mutant.true, mutant.wrong)
+    )
+    assert np.abs(wrong / right - 1).max() > 1
+    assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is CONFIRMED
+
+
+def test_weights_that_are_not_fresh_change_what_is_judged(generator):
+    """The two mutants whose effect no rule gives."""
+    assert tied_second_moment(6, 8) > 4
+    weights = torch.empty(1000, 32, 32)
+    mistaken = BY_NAME["QR without signs"].wrong["dense_1"].layer
+    mistaken.fill((weights,), generator)
+    entry = weights[:, 0, 0]  # of the Haar law: mean 0, standard deviation sqrt(2/32)
+    assert entry.mean() < -5 * (2 / 32 / 1000) ** 0.5
 
 
 def test_networks_of_dead_layers_are_judged(seed):
@@ -104,9 +126,10 @@ def test_the_catalogue_is_whole():
 
 def test_the_saved_table_is_of_this_catalogue():
     rows = json.loads(TABLE.read_text())["rows"]
-    saved = {row["name"]: (row["side"], row["mistake"]) for row in rows if row["side"] != "none"}
+    saved = {row["name"]: (row["side"], row["mistake"]) for row in rows if row["kind"] != "control"}
     assert saved == {name: (m.side.value, m.sentence) for name, m in BY_NAME.items()}
-    assert all(row["as_expected"] == row["runs"] == study.SEEDS for row in rows)
+    assert all(row["as_expected"] == row["runs"] for row in rows)
+    assert all(row["runs"] == study.SEEDS for row in rows if row["kind"] == "mistake")
 
 
 @pytest.mark.slow
@@ -120,7 +143,9 @@ def test_a_mistake_is_refuted_under_every_seed(mutant, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", HARMLESS, ids=lambda mutant: mutant.name)
 def test_a_near_truth_is_never_refuted(mutant, seed):
-    reports = [verify(mutant.planted, mutant.inputs, seed=seed + k) for k in range(study.SEEDS)]
+    reports = [
+        verify(mutant.planted, mutant.inputs, seed=seed + k) for k in range(study.CONFIRMING)
+    ]
     assert all(report.verdict is not REFUTED for report in reports)
 
 
@@ -131,6 +156,7 @@ def small_catalogue(monkeypatch):
     def choose(*names: str, harmless: str) -> None:
         monkeypatch.setattr(study, "MUTANTS", tuple(BY_NAME[name] for name in names))
         monkeypatch.setattr(study, "HARMLESS", (BY_NAME[harmless],))
+        monkeypatch.setattr(study, "UNSEEN", ())
         monkeypatch.setattr(study, "alike", list)
 
     return choose
