@@ -8,8 +8,8 @@ import torch
 
 from benchmarks.mutants.faces import as_type
 from benchmarks.mutants.forward import net
-from benchmarks.mutants.laws import funnel, tanh_net
 from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
+from benchmarks.mutants.networks import funnel, tanh_net
 from varprop.layers import Dense, Elementwise, Layer
 from varprop.layers.base import Parameters
 from varprop.moments import Gradients, Moments, Tangents

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from benchmarks.mutants import backward, forward, graphs, harmless, laws, unseen
+from benchmarks.mutants import backward, forward, gains, graphs, harmless, laws, unseen
 from benchmarks.mutants.mutant import Mutant
 
-MUTANTS = (*laws.MUTANTS, *forward.MUTANTS, *backward.MUTANTS, *graphs.MUTANTS)
+MUTANTS = tuple(
+    mutant for theme in (laws, gains, forward, backward, graphs) for mutant in theme.MUTANTS
+)
 HARMLESS = harmless.HARMLESS
 UNSEEN = unseen.UNSEEN
 

@@ -7,8 +7,8 @@ import numpy as np
 import sympy as sp
 from scipy.stats import chi2
 
-from benchmarks.mutants.laws import LECUN, tanh_net
 from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
+from benchmarks.mutants.networks import LECUN, tanh_net
 from varprop.activations import ACTIVATIONS, Activation, X, custom
 from varprop.builders import mlp
 from varprop.initializers import normal

@@ -7,8 +7,8 @@ from math import nan, sqrt
 import numpy as np
 
 from benchmarks.mutants.forward import changed
-from benchmarks.mutants.laws import LECUN
 from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
+from benchmarks.mutants.networks import LECUN
 from varprop import activations
 from varprop.builders import mlp, residual
 from varprop.initializers import kaiming_normal

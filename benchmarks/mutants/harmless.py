@@ -6,8 +6,8 @@ They must be CONFIRMED, else the mutants' refutations would mean nothing.
 from math import sqrt
 
 from benchmarks.mutants.forward import activation, entry, net
-from benchmarks.mutants.laws import he, weights
 from benchmarks.mutants.mutant import ENGINE, THEORY, Mutant
+from benchmarks.mutants.networks import he, weights
 from varprop.builders import mlp
 from varprop.initializers import orthogonal, rademacher, spherical, trunc_normal
 

@@ -1,89 +1,33 @@
-"""Mistakes in the law of weights and biases: fans, factors, deviations for variances, cuts."""
+"""Mistakes in the law of weights and biases: fans, deviations for variances, cuts."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan, pi, sqrt
 
 import torch
 
-from benchmarks.mutants.mutant import ENGINE, THEORY, Mistake, Mutant, rule
-from varprop.activations import ACTIVATIONS
+from benchmarks.mutants.mutant import ENGINE, THEORY, Mutant, rule
+from benchmarks.mutants.networks import (
+    CUT_VARIANCE,
+    bias,
+    cut_at_two,
+    funnel,
+    he,
+    std,
+    tanh_net,
+    weights,
+)
 from varprop.builders import mlp
 from varprop.initializers import (
-    Initializer,
-    get,
     kaiming_normal,
     normal,
     orthogonal,
     sparse,
-    torch_default_weight,
-    trunc_normal,
     uniform,
     variance_scaling,
     xavier_normal,
 )
-from varprop.laws import TruncatedNormal
-from varprop.layers import Dense, Layer
+from varprop.layers import Dense
 from varprop.layers.base import Parameters
-from varprop.network import Network, Node
-
-WIDTHS = [16, 32, 20, 40, 24]
-LECUN = variance_scaling(1, "fan_in", "normal")
-CUT_VARIANCE = float(TruncatedNormal(0, 1, -2, 2).variance)  # of a normal cut at two deviations
-
-
-def weights(make: Callable[[Dense], Initializer | str], only: str = "") -> Mistake:
-    """Other weights in all dense layers, or in the one of that name."""
-
-    def mistake(node: Node) -> Layer:
-        if isinstance(node.layer, Dense) and only in ("", node.name):
-            return replace(node.layer, weights=get(make(node.layer)))
-        return node.layer
-
-    return mistake
-
-
-def bias(make: Callable[[Dense], Initializer | None]) -> Mistake:
-    """Other biases where there are some."""
-
-    def mistake(node: Node) -> Layer:
-        if isinstance(node.layer, Dense) and node.layer.bias is not None:
-            return replace(node.layer, bias=make(node.layer))
-        return node.layer
-
-    return mistake
-
-
-def he(weights: str | Initializer = "kaiming_normal") -> Network:
-    return mlp(32, 3, weights=weights)
-
-
-def funnel(weights: str | Initializer = "kaiming_normal") -> Network:
-    return mlp(widths=WIDTHS, weights=weights)
-
-
-def leaky(weights: str | Initializer) -> Network:
-    return mlp(32, 3, activation=ACTIVATIONS["leaky_relu"](0.3), weights=weights)
-
-
-def with_weights(network: Network, name: str, law: Initializer) -> Network:
-    change = weights(lambda d: law, name)
-    return Network(tuple(n._replace(layer=change(n)) for n in network))
-
-
-def tanh_net() -> Network:
-    """Weights of variance 1.5/n, biases of variance .2."""
-    w, b = normal(variance=1.5 / 32), normal(variance=0.2)
-    return mlp(32, 3, activation="tanh", weights=w, bias=b)
-
-
-def cut_at_two(std: float) -> Initializer:
-    return trunc_normal(std=std, a=-2 * std, b=2 * std)
-
-
-def std(d: Dense) -> float:
-    """He's standard deviation."""
-    return sqrt(2 / d.fan_in)
 
 
 @dataclass(frozen=True)
@@ -112,32 +56,11 @@ MUTANTS = (
         weights(lambda d: variance_scaling(2, "fan_avg", "normal")),
     ),
     Mutant(
-        "1/n for 2/n",
-        "The half of the power that ReLU cuts off is forgotten.",
-        THEORY,
-        he,
-        weights(lambda d: LECUN),
-    ),
-    Mutant(
-        "2/n for 1/n",
-        "A linear network is given ReLU's factor.",
-        THEORY,
-        lambda: mlp(32, 3, activation="identity", weights=LECUN),
-        weights(lambda d: "kaiming_normal"),
-    ),
-    Mutant(
         "Xavier for He",
         "Weights are drawn by Glorot's rule, theory states He's.",
         ENGINE,
         funnel,
         weights(lambda d: xavier_normal()),
-    ),
-    Mutant(
-        "2/sqrt(n) for sqrt(2/n)",
-        "The root is taken of n alone.",
-        ENGINE,
-        he,
-        weights(lambda d: normal(std=2 / sqrt(d.fan_in))),
     ),
     Mutant(
         "variance for deviation",
@@ -166,13 +89,6 @@ MUTANTS = (
         THEORY,
         lambda: he("kaiming_uniform"),
         weights(lambda d: uniform(a=-sqrt(3 / d.fan_in), b=sqrt(3 / d.fan_in))),
-    ),
-    Mutant(
-        "torch's default for He",
-        "A plain torch.nn.Linear, of variance 1/(3n), is taken to have He's weights.",
-        ENGINE,
-        he,
-        weights(lambda d: torch_default_weight()),
     ),
     Mutant(
         "truncation forgotten",
@@ -216,48 +132,6 @@ MUTANTS = (
         lambda: he(orthogonal(gain=sqrt(2))),
         rule(Unsigned),
         by_hand=("second_moment", nan),
-    ),
-    Mutant(
-        "gain of tanh",
-        "A linear network's weights are drawn with the gain 5/3 of tanh.",
-        ENGINE,
-        lambda: mlp(32, 3, activation="identity", weights=LECUN),
-        weights(lambda d: variance_scaling(25 / 9, "fan_in", "normal")),
-    ),
-    Mutant(
-        "torch's gain of SELU",
-        "Weights are drawn with calculate_gain('selu') = 3/4; SELU's fixed point needs 1.",
-        ENGINE,
-        lambda: mlp(32, 3, activation="selu", weights=LECUN),
-        weights(lambda d: kaiming_normal(nonlinearity="selu")),
-    ),
-    Mutant(
-        "gain of ReLU for leaky ReLU",
-        "The slope .3 is left out of 2/(1 + .09).",
-        THEORY,
-        lambda: leaky(kaiming_normal(a=0.3)),
-        weights(lambda d: "kaiming_normal"),
-    ),
-    Mutant(
-        "leaky slope not squared",
-        "Weights are drawn with 2/(1 + .3) for 2/(1 + .3^2).",
-        ENGINE,
-        lambda: leaky(kaiming_normal(a=0.3)),
-        weights(lambda d: kaiming_normal(a=sqrt(0.3))),
-    ),
-    Mutant(
-        "rectified too early",
-        "The factor 2 is applied to the first layer as well, whose input is not rectified.",
-        THEORY,
-        lambda: with_weights(he(), "dense_1", LECUN),
-        weights(lambda d: "kaiming_normal", "dense_1"),
-    ),
-    Mutant(
-        "readout like the rest",
-        "The readout of variance 1/n is taken to have He's factor.",
-        THEORY,
-        lambda: with_weights(he(), "dense_4", LECUN),
-        weights(lambda d: "kaiming_normal", "dense_4"),
     ),
     Mutant(
         "one-sided weights",
