@@ -2,9 +2,10 @@
 
 from varprop.comparison.decide import margin_p_value
 from varprop.comparison.judge import compare
+from varprop.comparison.plan import draws_for
 from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
-from varprop.comparison.verify import draws_for, verify
+from varprop.comparison.verify import verify
 
 __all__ = [
     "Judged",

@@ -10,6 +10,7 @@ from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, momen
 from varprop.stats.multiplicity import holm
 from varprop.stats.pearson import quantile, tails
 from varprop.stats.proportion import binomial_interval
+from varprop.stats.sequential import Look, schedule
 from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
 from varprop.stats.studentized import (
     StudentizedTest,
@@ -26,6 +27,7 @@ from varprop.stats.verdict import (
 
 __all__ = [
     "KurtosisTest",
+    "Look",
     "MomentTest",
     "Place",
     "SharpTest",
@@ -47,6 +49,7 @@ __all__ = [
     "overall",
     "quantile",
     "ratio_test",
+    "schedule",
     "smallest_detectable",
     "studentized_draws",
     "studentized_test",
