@@ -52,6 +52,8 @@ _PLACES = {
     "Report": "varprop.comparison",
     "compare": "varprop.comparison:compare",
     "verify": "varprop.comparison:verify",
+    "Plan": "varprop.comparison",
+    "plan": "varprop.comparison:plan",
     "PrecisionStudy": "varprop.comparison",
     "precision_study": "varprop.comparison:precision_study",
     "Verdict": "varprop.stats",
@@ -104,6 +106,7 @@ __all__ = [
     "Network",
     "Node",
     "PhaseDiagram",
+    "Plan",
     "PowerLaw",
     "PrecisionStudy",
     "Prediction",
@@ -137,6 +140,7 @@ __all__ = [
     "mlp",
     "ntk",
     "phase_diagram",
+    "plan",
     "power_laws",
     "precision_study",
     "predict",
@@ -176,7 +180,15 @@ if TYPE_CHECKING:
     from varprop.activations import custom as custom_activation
     from varprop.activations import get as activation
     from varprop.builders import mlp, residual
-    from varprop.comparison import PrecisionStudy, Report, compare, precision_study, verify
+    from varprop.comparison import (
+        Plan,
+        PrecisionStudy,
+        Report,
+        compare,
+        plan,
+        precision_study,
+        verify,
+    )
     from varprop.initializers import Initializer
     from varprop.laws import (
         TruncatedMoments,

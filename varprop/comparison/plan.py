@@ -1,121 +1,186 @@
-"""How many networks a verdict takes: from the widths, the activations and the error rates.
+"""plan: what `verify` will take, before it runs."""
 
-A step of relative variance v, measured on R networks with S its Pearson III law, is refuted outside
-the quantiles of S at the false alarms, confirmed where its interval at `false_pass` lies inside the
-margin. Where both together are narrower than the margin, that is
-
-    smallest_detectable(R, v, false alarms, false_pass) <= margin,
-
-no outcome leaves it undecided: a look at so many networks decides every step whose null is exact.
-"""
-
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
-from varprop.activations import Activation
-from varprop.comparison.judge import FAMILIES
-from varprop.layers import Dense, Elementwise
-from varprop.moments import Moments
+from varprop.comparison.checks import check_open_half
+from varprop.comparison.design import Design
+from varprop.comparison.identities import broken_rules
+from varprop.comparison.judge import judge
+from varprop.comparison.verify import judged_theory
+from varprop.montecarlo import simulate
+from varprop.montecarlo.devices import find_devices
+from varprop.montecarlo.growing import memory_needed
+from varprop.montecarlo.runner import Here, own_workers
+from varprop.montecarlo.simulate import make_task
+from varprop.montecarlo.task import Task
 from varprop.network import Network
-from varprop.stats import Look, draws_to_certify, schedule, smallest_detectable, studentized_draws
-from varprop.stats.sequential import RATIO
-from varprop.theory import Prediction, predict
+from varprop.results import Result
+from varprop.stats import Look
+from varprop.theory import Prediction
 
-LEAST = 256  # below this the studentized test refuses at the default error rate
-POWER = 0.999  # of the planned draws, against a true theory
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-
-@dataclass(frozen=True)
-class Design:
-    """The largest relative variance of a step, how many tests there are, and how few draws do."""
-
-    variance: float
-    tests: int
-    least: int
-
-    @staticmethod
-    def of(network: Network, theory: Prediction) -> "Design":
-        size, laws = network.sizes, theory.moments
-        variances = [2 / size[n.name] for n in network if isinstance(n.layer, Dense)]
-        for n in network:
-            if isinstance(n.layer, Elementwise):
-                spread = _spread(n.layer.activation, laws[n.inputs[0]].diagonal)
-                variances.append(spread / size[n.name])
-        least = max(LEAST, _studentized_floor(network, laws))
-        return Design(max(variances, default=0.0), 4 * len(variances), least)
-
-    def draws(self, margin: float, false_pass: float, power: float = POWER) -> int:
-        """Draws with which a true theory has every step inside the margin with that power."""
-        if not self.variance:
-            return self.least
-        tests = self.tests
-        certify = draws_to_certify(margin, self.variance, false_pass, power=power, tests=tests)
-        return max(self.least, certify)
-
-    def decides(self, look: Look, margin: float) -> bool:
-        """Whether the look decides every step whose null is exact, whatever was measured."""
-        if look.draws < self.least or not self.variance:
-            return look.draws >= self.least
-        rates = look.error_rate / FAMILIES, look.false_pass, self.tests
-        return smallest_detectable(look.draws, self.variance, *rates) <= margin
-
-    def looks(
-        self, margin: float, error_rate: float, false_pass: float, budget: int | None = None
-    ) -> tuple[Look, ...]:
-        """The looks of a run: by default up to the first that decides every exact step."""
-        planned = self.draws(margin, false_pass)
-        if budget is not None:
-            return schedule(planned, budget, error_rate, false_pass)
-        last = float(planned)
-        while True:
-            looks = schedule(planned, round(last), error_rate, false_pass)
-            if self.decides(looks[-1], margin):
-                return looks
-            last *= RATIO
+PILOT = 0.25  # seconds that the last batch of a pilot takes at least
+LARGER = 3  # a batch beside the one before
 
 
-def draws_for(
+class Planned(NamedTuple):
+    """A look: its draws and levels, and the seconds and bytes that the run takes up to it."""
+
+    draws: int
+    error_rate: float
+    false_pass: float
+    seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Result):
+    """What `verify` takes at the margin `discrepancy`, at most; most runs end before.
+
+    At `draws` networks a look decides every step whose null law is exact. So a true theory is
+    confirmed, but for `false_fail`, and one with a step off by `discrepancy` is refuted, but for
+    `false_pass`. A true theory is confirmed at `usual` networks with probability 0.999, all error
+    rates spent at once. `seconds` by the clock, on `workers` threads; `memory` in bytes.
+    """
+
+    looks: tuple[Planned, ...]
+    usual: int
+    discrepancy: float
+    false_fail: float
+    false_pass: float
+    engine: str
+    device: str
+    dtype: str
+    workers: int
+
+    @property
+    def draws(self) -> int:
+        return self.looks[-1].draws
+
+    @property
+    def seconds(self) -> float:
+        return self.looks[-1].seconds
+
+    @property
+    def memory(self) -> int:
+        return self.looks[-1].memory
+
+    def rows(self) -> Iterator[Planned]:
+        return iter(self.looks)
+
+    def plot(self, quantity: str = "seconds", ax: "Axes | None" = None) -> "Axes":
+        """`quantity` up to each look against its draws."""
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots(figsize=(6.75, 3))[1] if ax is None else ax
+        axes.loglog([look.draws for look in self.looks], self.frame()[quantity], "o-", markersize=3)
+        axes.set_xlabel("draws")
+        axes.set_ylabel(quantity)
+        return axes
+
+    def __str__(self) -> str:
+        return (
+            f"at most {self.draws} networks (usually under {self.usual}) decide at margin "
+            f"{100 * self.discrepancy:g}%, false alarms {self.false_fail:.0e}, false passes "
+            f"{self.false_pass:.0e}: about {self.seconds:.2g} s and {self.memory / 1e6:.3g} MB "
+            f"({self.engine}, {self.dtype} on {self.device}, {self.workers} workers)"
+        )
+
+
+def plan(
     network: Network,
-    margin: float = 0.05,
+    discrepancy: float = 0.05,
+    false_fail: float = 1e-6,
     false_pass: float = 1e-4,
-    power: float = POWER,
     *,
-    theory: Prediction | None = None,
-) -> int:
-    """Draws with which a true theory has every step inside the margin with probability `power`.
+    inputs: Any = None,
+    engine: str = "explicit",
+    device: str = "auto",
+    dtype: "str | torch.dtype" = "float32",
+) -> Plan:
+    """The draws, time and memory of `verify` at this margin and these error rates.
 
-    `theory` tells the size of the pre-activations; by default that of a unit input.
+    The time is that of a pilot of about a second on one worker (of two units of work, where they
+    take longer), shared among the workers that a run has of its own. Raises ValueError for what
+    `verify` refuses.
     """
-    theory = predict(network) if theory is None else theory
-    return Design.of(network, theory).draws(margin, false_pass, power)
+    check_open_half(discrepancy=discrepancy, false_fail=false_fail, false_pass=false_pass)
+    theory = judged_theory(network, inputs)
+    design, devices = Design.of(theory, false_fail), find_devices(device)
+    looks = design.looks(discrepancy, false_fail, false_pass)
+    task = make_task(network, inputs, 0, device, dtype, engine, True)
+    workers = own_workers(devices) * len(devices)
+    cost = _pilot(theory, task, Look(2, false_fail, false_pass), discrepancy)
+    seconds = cost.seconds(looks, workers)
+    return Plan(
+        looks=tuple(
+            Planned(*look, s, memory_needed(task, look.draws, devices))
+            for look, s in zip(looks, seconds, strict=True)
+        ),
+        usual=design.draws(discrepancy, false_pass),
+        discrepancy=discrepancy,
+        false_fail=false_fail,
+        false_pass=false_pass,
+        engine=task.engine,
+        device=task.device,
+        dtype=task.dtype,
+        workers=workers,
+    )
 
 
-def _studentized_floor(network: Network, laws: Mapping[str, Moments]) -> int:
-    """Draws below which the studentized test refuses, where some step has no exact null law.
+class Cost(NamedTuple):
+    """Seconds: once, to draw one network on one worker, and for a look at R of them: a + b R."""
 
-    A mean of n channels has a skewness of a few / sqrt(n); 8 / sqrt(n) covers products of pairs.
-    """
-    dense = {n.name: n.layer for n in network if isinstance(n.layer, Dense)}
-    pairs = laws[network.input].mean.shape[-1] > 1
-    exact = all(layer.weight_law.gaussian for layer in dense.values()) and not pairs
-    if exact or not dense:
-        return 0
-    narrowest = min(network.sizes[name] for name in dense)
-    return studentized_draws(8 / narrowest**0.5, 1e-6 / (8 * len(network.nodes)))
+    once: float
+    drawing: float
+    look: float
+    judging: float
+
+    def seconds(self, looks: Sequence[Look], workers: int) -> list[float]:
+        """Up to each look."""
+        draws = np.array([look.draws for look in looks])
+        judged = np.cumsum(self.look + self.judging * draws)
+        return list(map(float, self.once + self.drawing / workers * draws + judged))
 
 
-def _spread(phi: Activation, q: np.ndarray) -> float:
-    """The larger relative variance of phi(z)^2 and of (phi'(z) y)^2, z ~ N(0, q), y ~ N(0, 1)."""
-    q = np.unique(q[q > 0])
-    if not q.size:
-        return 2.0
-    slope = phi.moment(lambda z, _, slope: slope**4, q, 0)
-    if phi.jumps:  # what autograd multiplies by: phi' without its point masses
-        even = phi.moment(lambda z, _, slope: slope**2, q, 0)
-    else:
-        even = phi.derivative_second_moment(q)
-    value = phi.fourth_moment(q) / phi.second_moment(q) ** 2
-    moved = 3 * slope / np.where(even > 0, even, 1.0) ** 2
-    return float(max(3.0, np.max(value), np.max(moved))) - 1
+def _pilot(theory: Prediction, task: Task, look: Look, margin: float) -> Cost:
+    """From batches of growing size; the first one only warms up."""
+
+    def batch(draws: int) -> tuple[float, float]:
+        start = perf_counter()
+        sample = simulate(
+            task.network,
+            task.inputs,
+            draws=draws,
+            seed=task.seed,
+            device=task.device,
+            dtype=task.dtype,
+            engine=task.engine,
+            executor=Here(),
+            progress=False,
+        )
+        drawn = perf_counter()
+        judge(theory, sample, (), margin, look)
+        return drawn - start, perf_counter() - drawn
+
+    draws = max(2, task.block)
+    batch(draws)
+    start = perf_counter()
+    tuple(broken_rules(theory))
+    once = perf_counter() - start
+    drawn, judged = batch(draws)
+    few, first = draws, judged
+    while drawn + judged < PILOT:
+        draws *= LARGER
+        drawn, judged = batch(draws)
+    networks = task.units(draws)[-1].stop * task.block  # units are drawn whole
+    rate = max(0.0, judged - first) / max(1, draws - few)
+    return Cost(once, drawn / networks, max(0.0, judged - rate * draws), rate)

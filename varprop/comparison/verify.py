@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from varprop.comparison.checks import check_comparable, check_numeric, check_rates
+from varprop.comparison.design import Design
 from varprop.comparison.identities import broken_rules
 from varprop.comparison.judge import judge
-from varprop.comparison.plan import Design
 from varprop.comparison.report import Report
 from varprop.layers import Elementwise
 from varprop.montecarlo import grow
@@ -99,7 +99,7 @@ def _looks(
             )
         return (Look(whole("draws", draws, least=2), error_rate, false_pass),)
     most = None if budget is None else whole("budget", budget, least=2)
-    return Design.of(theory.network, theory).looks(margin, error_rate, false_pass, most)
+    return Design.of(theory, error_rate).looks(margin, error_rate, false_pass, most)
 
 
 def _check_slopes(network: Network) -> None:

@@ -5,7 +5,7 @@ same units of work. Units are kept from one sample to the next, in the store or 
 network is drawn twice, those that a unit holds beyond R draws included.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
@@ -14,11 +14,11 @@ import torch
 
 from varprop.montecarlo.collect import samples
 from varprop.montecarlo.devices import find_devices
-from varprop.montecarlo.runner import Job
+from varprop.montecarlo.runner import Job, own_workers
 from varprop.montecarlo.sample import Sample
 from varprop.montecarlo.simulate import checked_amounts, make_task
 from varprop.montecarlo.store import Folder
-from varprop.montecarlo.task import Packed
+from varprop.montecarlo.task import Packed, Task
 from varprop.network import Network
 
 COPIES = 3  # of the measurements at once: the last sample, the units, the sample that is made
@@ -64,3 +64,9 @@ def grow(
         how = {"chunk": chunk, "memory": memory, "executor": executor, "progress": progress}
         ((_, sample),) = samples([job], find_devices(device), **how)
         yield sample
+
+
+def memory_needed(task: Task, draws: int, devices: Sequence[str]) -> int:
+    """Bytes to grow a sample up to `draws` draws, on threads of its own."""
+    workers = own_workers(devices) * len(devices)
+    return Job("the sample", task, draws, None, COPIES).measurements + workers * task.unit_bytes

@@ -104,6 +104,11 @@ def run_unit(task: Task, blocks: range) -> Packed:
     return task.run(blocks)
 
 
+def own_workers(devices: Sequence[str]) -> int:
+    """Threads for each device where no executor is given."""
+    return torch.get_num_threads() if devices == ("cpu",) else 1
+
+
 @contextmanager
 def hired(
     executor: Executor | None, devices: Sequence[str], most: int, units: int
@@ -118,8 +123,7 @@ def hired(
         with one_thread_each():
             yield Crew([executor], devices, max(1, min(limit, most)))
         return
-    workers = torch.get_num_threads() if devices == ("cpu",) else 1
-    workers = max(1, min(workers, most, units))
+    workers = max(1, min(own_workers(devices), most, units))
     alone = workers * len(devices) == 1
     pools = [Here() if alone else ThreadPoolExecutor(workers, "varprop") for _ in devices]
     with one_thread_each():
