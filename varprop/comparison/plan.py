@@ -1,7 +1,7 @@
 """plan: what `verify` will take, before it runs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +13,10 @@ from varprop.comparison.design import Design
 from varprop.comparison.identities import broken_rules
 from varprop.comparison.judge import judge
 from varprop.comparison.verify import judged_theory
-from varprop.montecarlo import simulate
+from varprop.montecarlo import Sample, simulate
 from varprop.montecarlo.devices import find_devices
 from varprop.montecarlo.growing import memory_needed
+from varprop.montecarlo.record import Record
 from varprop.montecarlo.runner import Here, own_workers
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.task import Task
@@ -27,7 +28,7 @@ from varprop.theory import Prediction
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PILOT = 0.25  # seconds that the last batch of a pilot takes at least
+PILOT = 0.25  # seconds that the last batch takes at least
 LARGER = 3  # a batch beside the one before
 
 
@@ -118,14 +119,15 @@ def plan(
     looks = design.looks(discrepancy, false_fail, false_pass)
     task = make_task(network, inputs, 0, device, dtype, engine, True)
     workers = own_workers(devices) * len(devices)
-    cost = _pilot(theory, task, Look(2, false_fail, false_pass), discrepancy)
+    usual = design.draws(discrepancy, false_pass)
+    cost = _pilot(theory, task, usual, looks[-1], discrepancy)
     seconds = cost.seconds(looks, workers)
     return Plan(
         looks=tuple(
             Planned(*look, s, memory_needed(task, look.draws, devices))
             for look, s in zip(looks, seconds, strict=True)
         ),
-        usual=design.draws(discrepancy, false_pass),
+        usual=usual,
         discrepancy=discrepancy,
         false_fail=false_fail,
         false_pass=false_pass,
@@ -151,36 +153,54 @@ class Cost(NamedTuple):
         return list(map(float, self.once + self.drawing / workers * draws + judged))
 
 
-def _pilot(theory: Prediction, task: Task, look: Look, margin: float) -> Cost:
-    """From batches of growing size; the first one only warms up."""
+def _pilot(theory: Prediction, task: Task, usual: int, look: Look, margin: float) -> Cost:
+    """From batches of growing size, the first one to warm up, and a look at `usual` networks."""
 
-    def batch(draws: int) -> tuple[float, float]:
+    def judging(sample: Sample) -> float:
         start = perf_counter()
-        sample = simulate(
-            task.network,
-            task.inputs,
-            draws=draws,
-            seed=task.seed,
-            device=task.device,
-            dtype=task.dtype,
-            engine=task.engine,
-            executor=Here(),
-            progress=False,
-        )
-        drawn = perf_counter()
         judge(theory, sample, (), margin, look)
-        return drawn - start, perf_counter() - drawn
+        return perf_counter() - start
 
     draws = max(2, task.block)
-    batch(draws)
+    few, _ = _batch(task, draws)
+    judging(few)
     start = perf_counter()
     tuple(broken_rules(theory))
     once = perf_counter() - start
-    drawn, judged = batch(draws)
-    few, first = draws, judged
-    while drawn + judged < PILOT:
+    sample, drawn = _batch(task, draws)
+    while drawn < PILOT:
         draws *= LARGER
-        drawn, judged = batch(draws)
+        sample, drawn = _batch(task, draws)
     networks = task.units(draws)[-1].stop * task.block  # units are drawn whole
-    rate = max(0.0, judged - first) / max(1, draws - few)
-    return Cost(once, drawn / networks, max(0.0, judged - rate * draws), rate)
+    many = _repeated(sample, usual)
+    start, end = judging(few), judging(many)
+    rate = max(0.0, end - start) / max(1, many.draws - few.draws)
+    return Cost(once, drawn / networks, max(0.0, end - rate * many.draws), rate)
+
+
+def _batch(task: Task, draws: int) -> tuple[Sample, float]:
+    """A sample, drawn on one worker, and the seconds that it took."""
+    start = perf_counter()
+    sample = simulate(
+        task.network,
+        task.inputs,
+        draws=draws,
+        seed=task.seed,
+        device=task.device,
+        dtype=task.dtype,
+        engine=task.engine,
+        executor=Here(),
+        progress=False,
+    )
+    return sample, perf_counter() - start
+
+
+def _repeated(sample: Sample, draws: int) -> Sample:
+    """Its networks again and again: what a look at so many costs."""
+    turn = np.arange(max(draws, sample.draws)) % sample.draws
+    records = {
+        name: Record(*(v if v is None else v[turn] for v in vars(record).values()))
+        for name, record in sample.records.items()
+    }
+    duality = None if sample.duality is None else sample.duality[turn]
+    return replace(sample, records=records, draws=len(turn), duality=duality)

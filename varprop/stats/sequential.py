@@ -45,7 +45,7 @@ def schedule(planned: int, budget: int, error_rate: float, false_pass: float) ->
         before.append(before[-1] / 2)
     draws = [round(n) for n in reversed(before) if n >= FIRST]
     here = len(draws)
-    while middle < budget:
+    while round(middle) < budget:
         draws.append(round(middle))
         middle *= RATIO
     draws.append(budget)
