@@ -114,11 +114,14 @@ def _spread(phi: Activation, q: np.ndarray) -> float:
     q = np.unique(q[q > 0])
     if not q.size:
         return 2.0
+    if phi.homogeneous:  # the scale of z drops out of every ratio
+        q = np.ones(1)
     slope = phi.moment(lambda z, _, slope: slope**4, q, 0)
     if phi.jumps:  # what autograd multiplies by: phi' without its point masses
         even = phi.moment(lambda z, _, slope: slope**2, q, 0)
     else:
         even = phi.derivative_second_moment(q)
-    value = phi.fourth_moment(q) / phi.second_moment(q) ** 2
+    square = phi.second_moment(q) ** 2
+    value = phi.fourth_moment(q) / np.where(square > 0, square, np.inf)  # 0 where floats end
     moved = 3 * slope / np.where(even > 0, even, 1.0) ** 2
     return float(max(3.0, np.max(value), np.max(moved))) - 1

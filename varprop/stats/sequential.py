@@ -9,6 +9,24 @@ rates of the whole run and the shares w_k are positive with sum_k w_k = 1. Then
 whatever the dependence between looks (each sample holds the earlier ones), and so for the look at
 which a run stops, whatever stopped it. Each look keeps the null law of its test: one that is exact
 for R_k draws is exact here, a studentized one is as good here as it is alone.
+
+Measured on the sums of one-step residuals of a layer of 64 channels, chi-square (ReLU in brackets),
+false alarms 1e-6, false passes 1e-4, margin 5 %. Average draws of a run, all verdicts right, where
+one look that confirms a true theory with probability .999 takes 623 (1556) draws and one that
+refutes 5 % with probability 1 - 1e-4 takes 972 (2429):
+
+    truth                              +0 %         +5 %          +10 %
+    these looks                        385 (970)    470 (1096)    148 (369)
+    normal mixture at the same looks   436 (1092)   516 (1230)    161 (409)
+    t mixture at the same looks        446 (1097)   580 (1379)    209 (496)
+    normal mixture after every draw    353 (875)    408 (954)     108 (270)
+
+The mixtures (Robbins 1970, Ann. Math. Statist. 41, 1397, as an asymptotic confidence sequence; the
+t-test's e-process) allow a look after every draw, which is not what a judge of many rows can afford,
+and hold for normal residuals, or as draws grow; here a test keeps its own null law. At 5 % a true
+theory was refuted in 2.7 % (2.7 %) of 4000 runs, by the same looks at the full level in 16 % (17 %).
+Shares that fall as (1 + j)^-1 to (1 + j)^-2, or as 2^-j to .7^j, change the average draws of a true
+theory by at most 4 %; looks that grow by 2 all the way cost it 20 % more.
 """
 
 from typing import NamedTuple
