@@ -22,9 +22,9 @@ refutes 5 % with probability 1 - 1e-4 takes 972 (2429):
     normal mixture after every draw    353 (875)    408 (954)     108 (270)
 
 The mixtures (Robbins 1970, Ann. Math. Statist. 41, 1397, as an asymptotic confidence sequence; the
-t-test's e-process) allow a look after every draw, which is not what a judge of many rows can afford,
-and hold for normal residuals, or as draws grow; here a test keeps its own null law. At 5 % a true
-theory was refuted in 2.7 % (2.7 %) of 4000 runs, by the same looks at the full level in 16 % (17 %).
+t-test's e-process) allow a look after every draw, which a judge of many rows cannot afford, and
+hold for normal residuals, or as draws grow; here a test keeps its own null law. At 5 % these looks
+refuted a true theory in 2.7 % (2.7 %) of 4000 runs, and in 16 % (17 %) with the full level at each.
 Shares that fall as (1 + j)^-1 to (1 + j)^-2, or as 2^-j to .7^j, change the average draws of a true
 theory by at most 4 %; looks that grow by 2 all the way cost it 20 % more.
 """
