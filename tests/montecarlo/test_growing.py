@@ -102,4 +102,4 @@ def test_memory_holds_the_measurements_several_times(seed):
     assert alone == draws * task.record_bytes > 10 * task.unit_bytes
     assert memory_needed(task, draws, ("cpu",)) >= COPIES * alone + task.unit_bytes
     with pytest.raises(ValueError, match="ask for fewer draws"):
-        next(grow(SMALL, draws=[draws], seed=seed, engine="explicit", memory=COPIES * alone))
+        next(grow(SMALL, draws=[draws, draws], seed=seed, engine="explicit", memory=COPIES * alone))

@@ -5,7 +5,7 @@ same units of work. Units are kept from one sample to the next, in the store or 
 network is drawn twice, those that a unit holds beyond R draws included.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
@@ -41,7 +41,7 @@ def grow(
     network: Network,
     inputs: Any = None,
     *,
-    draws: Iterable[int],
+    draws: Sequence[int],
     seed: int,
     device: str = "auto",
     dtype: "str | torch.dtype" = "float32",
@@ -57,10 +57,12 @@ def grow(
     The other arguments, and the errors, are those of `simulate`.
     """
     task = make_task(network, inputs, seed, device, dtype, engine, True)
-    folder = Held() if store is None else Folder.of(store, task)
+    once = len(draws) < 2
+    held = None if once else Held()
+    folder = held if store is None else Folder.of(store, task)
     for count in draws:
         count, chunk, memory = checked_amounts(count, chunk, memory)
-        job = Job("the sample", task, count, folder, COPIES)
+        job = Job("the sample", task, count, folder, 1 if once else COPIES)
         how = {"chunk": chunk, "memory": memory, "executor": executor, "progress": progress}
         ((_, sample),) = samples([job], find_devices(device), **how)
         yield sample
