@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import varprop as vp
+from varprop.comparison.decide import judge_steps
 from varprop.comparison.design import Design
+from varprop.comparison.judge import _drifts
+from varprop.comparison.rounding import tolerance
+from varprop.comparison.steps import steps
 from varprop.comparison.verify import judged_theory
 from varprop.initializers import normal
 from varprop.layers import Dense
-from varprop.stats import SharpTest, Verdict, binomial_interval, decide_exact
+from varprop.stats import SharpTest, Verdict, binomial_interval, decide_exact, overall
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 NET = vp.mlp(32, 3)
@@ -140,6 +145,45 @@ def test_no_gap_is_left_undecided_at_the_last_look(margin):
 
     assert verdicts(looks[-1]) == {CONFIRMED, REFUTED}
     assert UNDECIDED in verdicts(looks[-3])
+
+
+def part(step, draws):
+    """The step on some of its draws."""
+    known = {
+        name: None if (values := getattr(step, name)) is None else values[draws]
+        for name in ("residual", "variance", "third", "live")
+    }
+    return replace(step, **known)
+
+
+def outcome(local, start, looks, margin):
+    """How a run that starts at this draw ends: its verdict and its draws."""
+    rows = []
+    for look in looks:
+        seen = [part(step, slice(start, start + look.draws)) for step in local]
+        rates = margin, look.error_rate / 2, look.false_pass, tolerance("float32")
+        rows = [
+            row.verdict for row in (*judge_steps(seen, *rates), *judge_steps(_drifts(seen), *rates))
+        ]
+        if REFUTED in rows or UNDECIDED not in rows:
+            break
+    return overall(rows), look.draws
+
+
+@pytest.mark.statistical
+def test_runs_refute_a_true_theory_at_most_at_their_rate(seed):
+    """400 runs, each on draws of its own; all steps are measured at once, which verify does not."""
+    network, margin, rate, runs = vp.mlp(16, 1), 0.25, 0.05, 400
+    design = Design.of(judged_theory(network, None), rate)
+    looks = design.looks(margin, rate, 1e-4)
+    most = looks[-1].draws
+    sample = vp.simulate(network, draws=runs * most, seed=seed, engine="conditional")
+    local = list(steps(network, sample))
+    ends = [outcome(local, k * most, looks, margin) for k in range(runs)]
+    refuted = sum(verdict is REFUTED for verdict, _ in ends)
+    assert binomial_interval(refuted, runs, 1e-6)[0] <= rate
+    assert sum(verdict is CONFIRMED for verdict, _ in ends) == runs - refuted  # the design's word
+    assert np.mean([draws for _, draws in ends]) < design.draws(margin, 1e-4)
 
 
 @pytest.mark.slow
