@@ -16,7 +16,6 @@ from varprop.comparison.verify import judged_theory
 from varprop.montecarlo import Sample, simulate
 from varprop.montecarlo.devices import find_devices
 from varprop.montecarlo.growing import memory_needed
-from varprop.montecarlo.record import Record
 from varprop.montecarlo.runner import Here, own_workers
 from varprop.montecarlo.simulate import make_task
 from varprop.montecarlo.task import Task
@@ -199,7 +198,7 @@ def _repeated(sample: Sample, draws: int) -> Sample:
     """Its networks again and again: what a look at so many costs."""
     turn = np.arange(max(draws, sample.draws)) % sample.draws
     records = {
-        name: Record(*(v if v is None else v[turn] for v in vars(record).values()))
+        name: replace(record, **{f: v[turn] for f, v in vars(record).items() if v is not None})
         for name, record in sample.records.items()
     }
     duality = None if sample.duality is None else sample.duality[turn]
