@@ -47,6 +47,7 @@ _PLACES = {
     "simulate": "varprop.montecarlo",
     "Sweep": "varprop.montecarlo",
     "sweep": "varprop.montecarlo:sweep",
+    "TracedNetwork": "varprop.torch_modules",
     "trace": "varprop.torch_modules:trace",
     "measure": "varprop.torch_modules:measure",
     "Report": "varprop.comparison",
@@ -57,6 +58,8 @@ _PLACES = {
     "WidthStudy": "varprop.comparison",
     "width_study": "varprop.comparison",
     "verify": "varprop.comparison:verify",
+    "Plan": "varprop.comparison",
+    "plan": "varprop.comparison:plan",
     "PrecisionStudy": "varprop.comparison",
     "precision_study": "varprop.comparison:precision_study",
     "Verdict": "varprop.stats",
@@ -110,6 +113,7 @@ __all__ = [
     "Network",
     "Node",
     "PhaseDiagram",
+    "Plan",
     "PowerLaw",
     "PrecisionStudy",
     "Prediction",
@@ -122,6 +126,7 @@ __all__ = [
     "Sweep",
     "TruncatedMoments",
     "TruncationReport",
+    "TracedNetwork",
     "Verdict",
     "WidthStudy",
     "activation",
@@ -146,6 +151,7 @@ __all__ = [
     "mlp",
     "ntk",
     "phase_diagram",
+    "plan",
     "power_laws",
     "precision_study",
     "predict",
@@ -188,12 +194,14 @@ if TYPE_CHECKING:
     from varprop.builders import mlp, residual
     from varprop.comparison import (
         InitializerReport,
+        Plan,
         PrecisionStudy,
         Report,
         WidthStudy,
         check_initializer,
         compare,
         compare_samples,
+        plan,
         precision_study,
         verify,
         width_study,
@@ -253,4 +261,4 @@ if TYPE_CHECKING:
         power_laws,
         residual_stack,
     )
-    from varprop.torch_modules import measure, trace
+    from varprop.torch_modules import TracedNetwork, measure, trace

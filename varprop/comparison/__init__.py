@@ -1,17 +1,20 @@
 """Verdicts: theory against measurement."""
 
 from varprop.comparison.decide import margin_p_value
+from varprop.comparison.design import draws_for
 from varprop.comparison.initializer import InitializerReport, check_initializer
 from varprop.comparison.judge import compare
+from varprop.comparison.plan import Plan, plan
 from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.samples import compare_samples
-from varprop.comparison.verify import draws_for, verify
+from varprop.comparison.verify import verify
 from varprop.comparison.widths import WidthStudy, width_study
 
 __all__ = [
     "InitializerReport",
     "Judged",
+    "Plan",
     "PrecisionStudy",
     "Report",
     "WidthStudy",
@@ -20,6 +23,7 @@ __all__ = [
     "compare_samples",
     "draws_for",
     "margin_p_value",
+    "plan",
     "precision_study",
     "verify",
     "width_study",

@@ -68,10 +68,7 @@ def check_rates(
     margin: float, error_rate: float, false_pass: float, scope: str = "steps", **more: float
 ) -> None:
     """Raises ValueError for rates (and `more` of them) outside (0, 1/2) or an unknown scope."""
-    rates = {"margin": margin, "error_rate": error_rate, "false_pass": false_pass, **more}
-    for name, value in rates.items():
-        if not (is_finite_real(value) and 0 < value < 0.5):
-            raise ValueError(f"{name} must lie between 0 and 0.5, got {value!r}")
+    check_open_half(margin=margin, error_rate=error_rate, false_pass=false_pass, **more)
     if not isinstance(scope, str) or scope not in SCOPES:
         raise ValueError(f"scope is one of {', '.join(SCOPES)}, got {scope!r}")
 
@@ -83,6 +80,13 @@ def difference(a: Network, b: Network) -> str:
         if one != other:
             return f"node {one[0]} of size {one[3]} against {other[0]} of size {other[3]}"
     return "" if len(ours) == len(theirs) else f"{len(ours)} nodes against {len(theirs)}"
+
+
+def check_open_half(**values: float) -> None:
+    """Raises ValueError, with the name, for a value outside (0, 1/2)."""
+    for name, value in values.items():
+        if not (is_finite_real(value) and 0 < value < 0.5):
+            raise ValueError(f"{name} must lie between 0 and 0.5, got {value!r}")
 
 
 def _shape(network: Network) -> list[tuple]:

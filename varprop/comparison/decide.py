@@ -10,6 +10,7 @@ from varprop.comparison.steps import Step
 from varprop.stats import (
     SharpTest,
     StudentizedTest,
+    TooFewDraws,
     Verdict,
     contrast_test,
     decide_exact,
@@ -101,7 +102,9 @@ def _test(step: Step, level: float) -> Test | Judged:
             return Judged(*_where(step), "t", Verdict.UNDECIDED, note=ONE)
         return studentized_test(residual, 0.0, level)
     except ValueError as refusal:
-        return Judged(*_where(step), "t", Verdict.UNDECIDED, note=str(refusal))
+        few = isinstance(refusal, TooFewDraws)
+        needed = ceil(refusal.needed * len(live) / len(residual)) if few else None
+        return Judged(*_where(step), "t", Verdict.UNDECIDED, note=str(refusal), needed=needed)
 
 
 def _row(

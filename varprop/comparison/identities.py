@@ -18,11 +18,10 @@ ROUNDING = 1e-9  # relative: two float64 folds of the same rules
 DUALITY_BOUND = 1e3  # root mean square defect, in units of the precision, capped at 1/2
 
 
-def broken_identities(theory: Prediction, sample: Sample) -> Iterator[Judged]:
-    """A REFUTED row for each identity that fails; nothing where all hold."""
+def broken_rules(theory: Prediction) -> Iterator[Judged]:
+    """A REFUTED row for each identity that the theory fails; nothing where all hold."""
     yield from _not_a_fold(theory)
     yield from _not_adjoint(theory)
-    yield from _not_dual(sample)
 
 
 def _not_a_fold(theory: Prediction) -> Iterator[Judged]:
@@ -57,7 +56,8 @@ def _not_adjoint(theory: Prediction) -> Iterator[Judged]:
             yield _broken(start, "grad_second_moment", float(back[0]), float(ahead[0]), note)
 
 
-def _not_dual(sample: Sample) -> Iterator[Judged]:
+def not_dual(sample: Sample) -> Iterator[Judged]:
+    """A REFUTED row for an engine whose gradients are not those of its values."""
     if sample.duality is None:
         return
     defect = float(np.sqrt(np.mean(sample.duality**2)))

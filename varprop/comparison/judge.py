@@ -9,14 +9,16 @@ import numpy as np
 from varprop.comparison.checks import check_comparable, check_rates
 from varprop.comparison.decide import NOTHING, judge_steps
 from varprop.comparison.depth import judge_depth
-from varprop.comparison.identities import broken_identities
+from varprop.comparison.identities import broken_rules, not_dual
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.rounding import tolerance
 from varprop.comparison.steps import Step, steps
 from varprop.comparison.vanished import dead_draws
 from varprop.montecarlo import Sample
-from varprop.stats import Verdict, overall
+from varprop.stats import Look, Verdict, overall
 from varprop.theory import Prediction
+
+FAMILIES = 2  # steps and drifts share the false alarms
 
 
 def compare(
@@ -44,13 +46,28 @@ def compare(
     """
     check_rates(margin, error_rate, false_pass, scope)
     check_comparable(theory, sample)
-    share = error_rate / (2 if scope == "steps" else 3)
+    look = Look(sample.draws, error_rate, false_pass)
+    return judge(theory, sample, tuple(broken_rules(theory)), margin, look, scope)
+
+
+def judge(
+    theory: Prediction,
+    sample: Sample,
+    broken: Sequence[Judged],
+    margin: float,
+    look: Look,
+    scope: str = "steps",
+) -> Report:
+    """The report at one look; `broken` are the identities that the theory fails."""
+    error_rate, false_pass = look.error_rate, look.false_pass
+    share = error_rate / (FAMILIES if scope == "steps" else FAMILIES + 1)
     with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is named below
         local = list(steps(theory.network, sample))
         drifts = list(_drifts(local))
     rates = margin, share, false_pass, tolerance(sample.dtype)
     judged = [
-        *broken_identities(theory, sample),
+        *broken,
+        *not_dual(sample),
         *(_beside(row, theory, sample) for row in judge_steps(local, *rates)),
         *judge_steps(drifts, *rates),
     ]
@@ -58,16 +75,9 @@ def compare(
         sound = all(row.verdict is not Verdict.REFUTED for row in judged)
         judged += judge_depth(theory, sample, margin, share, false_pass, sound)
     verdict = overall(row.verdict for row in judged)
-    return Report(
-        verdict,
-        tuple(judged),
-        margin,
-        error_rate,
-        sample.draws,
-        sample.engine,
-        sample.seed,
-        dead=dead_draws(theory, sample),
-    )
+    how = sample.draws, sample.engine, sample.seed
+    dead = dead_draws(theory, sample)
+    return Report(verdict, tuple(judged), margin, error_rate, *how, dead=dead, at=look)
 
 
 def _drifts(local: Sequence[Step]) -> list[Step]:

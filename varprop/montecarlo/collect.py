@@ -113,4 +113,4 @@ def at_work(jobs: Sequence[Job], chunk: int | None, memory: int | None) -> int:
 
 def _measurements(jobs: Sequence[Job]) -> int:
     """Bytes of the measurements of the two largest jobs."""
-    return sum(sorted(job.draws * job.task.record_bytes for job in jobs)[-2:])
+    return sum(sorted(job.measurements for job in jobs)[-2:])

@@ -13,7 +13,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -24,23 +24,35 @@ from varprop.montecarlo.threads import one_thread_each
 IN_FLIGHT = 64  # units at an executor that does not say how many workers it has
 
 
+class Keeper(Protocol):
+    """Where finished units are kept: the folder of a store, or memory."""
+
+    def read(self, blocks: range) -> Packed | None: ...
+
+    def write(self, blocks: range, packed: Packed) -> None: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
-    """An experiment to run: its first `draws` draws, kept in `folder` where there is one."""
+    """An experiment to run: its first `draws` draws, kept in `folder` where there is one.
+
+    `copies`: how many times memory has to hold the measurements at once.
+    """
 
     label: str
     task: Task
     draws: int
-    folder: Folder | None = None
+    folder: Keeper | None = None
+    copies: int = 1
 
     @property
     def units(self) -> list[range]:
         return self.task.units(self.draws)
 
     @property
-    def units_kept(self) -> int:
-        """How many of them the store has."""
-        return sum(self.folder.file(unit).exists() for unit in self.units) if self.folder else 0
+    def measurements(self) -> int:
+        """Bytes that they take."""
+        return self.draws * self.task.record_bytes * self.copies
 
 
 class Unit(NamedTuple):
@@ -92,6 +104,11 @@ def run_unit(task: Task, blocks: range) -> Packed:
     return task.run(blocks)
 
 
+def own_workers(devices: Sequence[str]) -> int:
+    """Threads for each device where no executor is given."""
+    return torch.get_num_threads() if devices == ("cpu",) else 1
+
+
 @contextmanager
 def hired(
     executor: Executor | None, devices: Sequence[str], most: int, units: int
@@ -106,8 +123,7 @@ def hired(
         with one_thread_each():
             yield Crew([executor], devices, max(1, min(limit, most)))
         return
-    workers = torch.get_num_threads() if devices == ("cpu",) else 1
-    workers = max(1, min(workers, most, units))
+    workers = max(1, min(own_workers(devices), most, units))
     alone = workers * len(devices) == 1
     pools = [Here() if alone else ThreadPoolExecutor(workers, "varprop") for _ in devices]
     with one_thread_each():
@@ -182,14 +198,15 @@ def _explain(error: BaseException, job: Job, unit: Unit) -> None:
 
 def resume_note(error: BaseException, jobs: Sequence[Job]) -> None:
     """Say in a note of the error what is kept and how to go on."""
-    folders = [job.folder for job in jobs if job.folder is not None]
-    if not folders:
+    stored = [(job.folder, job.units) for job in jobs if isinstance(job.folder, Folder)]
+    if not stored:
         error.add_note("nothing is kept: pass store=PATH, and the same call goes on where it was")
         return
-    kept = sum(job.units_kept for job in jobs)
-    total = sum(len(job.units) for job in jobs)
+    files = [folder.file(unit) for folder, units in stored for unit in units]
+    kept = sum(file.exists() for file in files)
+    root = stored[0][0].root
     error.add_note(
-        f"{kept} of {total} units are kept in {folders[0].root}; the same call goes on from there"
+        f"{kept} of {len(files)} units are kept in {root}; the same call goes on from there"
     )
 
 

@@ -12,6 +12,7 @@ from varprop.stats.multiplicity import holm
 from varprop.stats.normality import NormalityTest, normality_test
 from varprop.stats.pearson import quantile, tails
 from varprop.stats.proportion import binomial_interval
+from varprop.stats.sequential import Look, schedule
 from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
 from varprop.stats.studentized import (
     StudentizedTest,
@@ -29,6 +30,7 @@ from varprop.stats.verdict import (
 
 __all__ = [
     "KurtosisTest",
+    "Look",
     "MomentTest",
     "NormalityTest",
     "Place",
@@ -55,6 +57,7 @@ __all__ = [
     "overall",
     "quantile",
     "ratio_test",
+    "schedule",
     "smallest_detectable",
     "spread_test",
     "studentized_draws",

@@ -77,7 +77,14 @@ class StudentizedTest:
 
 
 class TooFewDraws(ValueError):
-    """A sample too small, or too skewed for its size, to be judged at the level asked for."""
+    """A sample too small, or too skewed for its size; `needed` draws of its kind can be judged."""
+
+    def __init__(self, message: str, needed: int) -> None:
+        super().__init__(message, needed)
+        self.needed = needed
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> StudentizedTest:
@@ -93,7 +100,8 @@ def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> Studen
     if draws < fewest:
         raise TooFewDraws(
             f"{few}{fewest} draws, got {draws}. Draw {fewest - draws} more, or use a test with a "
-            "known null (ratio_test)."
+            "known null (ratio_test).",
+            fewest,
         )
     estimate = residual.mean(axis=0)
     centred = residual - estimate
@@ -110,6 +118,7 @@ def studentized_test(sample: ArrayLike, mean: ArrayLike, level: float) -> Studen
         raise TooFewDraws(
             f"{few}|skewness| z^2 / sqrt(draws) <= {MOST_SKEW:g}, got skewness {worst:.3g} with "
             f"{draws} draws. Use at least {needed} draws, a larger level, or a test with a known "
-            "null (ratio_test)."
+            "null (ratio_test).",
+            needed,
         )
     return StudentizedTest(estimate, np.sqrt(second / (draws - 1)), skewness, draws)

@@ -58,7 +58,8 @@ def two_sample_test(
     if short < fewest:
         raise TooFewDraws(
             f"a two-sample test at level {level:g} needs {fewest} draws of each, got {len(a)} and "
-            f"{len(b)}. Draw {fewest - short} more."
+            f"{len(b)}. Draw {fewest - short} more.",
+            fewest,
         )
     (second_a, third_a), (second_b, third_b) = _cumulants(a), _cumulants(b)
     variance = second_a + second_b
@@ -74,7 +75,8 @@ def two_sample_test(
         raise TooFewDraws(
             f"a two-sample test at level {level:g} needs a skewness of the difference of the means "
             f"of at most {MOST_SKEW:g} / z^2, got {skewness:.3g} with {len(a)} and {len(b)} draws. "
-            f"Use at least {needed} draws of each, a larger level, or equally many of both."
+            f"Use at least {needed} draws of each, a larger level, or equally many of both.",
+            needed,
         )
     draws = freedom + 1
     one = np.asarray(b.mean() - a.mean()), np.asarray(sqrt(variance))
