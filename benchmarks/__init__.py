@@ -3,5 +3,5 @@
 Studies measure error rates instead: `python -m benchmarks STUDY ...`, `main(arguments) -> status`.
 """
 
-NAMES = ("explicit", "conditional", "predict")
+NAMES = ("explicit", "conditional", "predict", "assertions")
 STUDIES = ("mutants",)

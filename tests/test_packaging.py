@@ -119,15 +119,17 @@ def test_wheel_runs_from_an_empty_directory(unpacked_wheel, tmp_path):
     assert not list(tmp_path.iterdir()), "listing the claims writes no files"
 
 
-def test_wheel_declares_the_command(unpacked_wheel, tmp_path):
+def test_wheel_declares_the_command_and_the_plugin(unpacked_wheel, tmp_path):
     code = (
         "from importlib.metadata import distribution; import sys; "
         "d = distribution('varprop'); print(d.locate_file('')); "
-        "(e,) = d.entry_points.select(group='console_scripts'); print(e.name, callable(e.load()))"
+        "(e,) = d.entry_points.select(group='console_scripts'); print(e.name, callable(e.load())); "
+        "(e,) = d.entry_points.select(group='pytest11'); print(e.name, e.load().__name__)"
     )
-    where, command = run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines()
+    where, command, plugin = run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines()
     assert Path(where) == unpacked_wheel
     assert command == "varprop True"
+    assert plugin == "varprop varprop.pytest_plugin"
 
 
 def test_no_public_name_is_hidden_by_a_module_of_the_same_name():
