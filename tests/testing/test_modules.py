@@ -42,6 +42,7 @@ def test_modules_of_another_law_fail(seed):
     assert re.search(r"dense_\d second_moment: effect \+", str(caught.value))
 
 
+@pytest.mark.slow
 def test_the_default_laws_are_those_of_torch(seed):
     def plain():
         return nn.Sequential(nn.Linear(64, 64), nn.Tanh())
