@@ -12,7 +12,7 @@ import pytest
 import varprop as vp
 from varprop.activations import Activation
 from varprop.stats import Verdict, binomial_interval
-from varprop.testing import assert_matches_theory, assertion, runner, smallest_fault
+from varprop.testing import assert_matches_theory, runner, smallest_fault
 from varprop.testing.runner import RunningTest
 
 LEVEL = 1e-6
@@ -226,14 +226,14 @@ def test_a_given_seed_is_not_changed_by_a_session_so_the_call_is_recommended(mon
 def test_a_failed_assertion_hides_this_package_and_an_error_does_not(seed):
     from _pytest._code import ExceptionInfo
 
-    def files(error, *args, **settings):
+    def frames(error, *args, **settings):
         with pytest.raises(error) as caught:
             assert_matches_theory(*args, **settings)
         info = ExceptionInfo.from_exception(caught.value)
-        return {str(entry.path) for entry in info.traceback.filter(info)}
+        return [entry.name for entry in info.traceback.filter(info)]
 
-    assert files(AssertionError, NET, seed=seed, draws=60) == {__file__}
-    assert assertion.__file__ in files(ValueError, NET, seed=seed, draws=0)
+    assert frames(AssertionError, NET, seed=seed, draws=60) == ["frames"]
+    assert frames(ValueError, NET, seed=seed, draws=0)[:2] == ["frames", "assert_matches_theory"]
 
 
 BAD = {
