@@ -53,6 +53,16 @@ def test_the_draws_that_would_decide_clear_the_margin(gap):
     assert draws_to_decide(0.05, -0.01, 0.11, margin, 100) is None
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05, -0.0499, 0.08])
+def test_any_gap_is_decided_where_confirming_and_refuting_intervals_fit_into_the_margin(gap):
+    margin, half, wide = 0.05, 0.06, 0.09
+    needed = draws_to_decide(gap, gap - half, gap + half, margin, 100, (gap - wide, gap + wide))
+    shrunk = (100 / needed) ** 0.5
+    decided = abs(gap) >= wide * shrunk or abs(gap) + half * shrunk <= margin
+    assert decided or abs(gap) - half * shrunk >= margin
+    assert needed <= 901  # ((half + wide) / margin)^2 = 9 times the draws
+
+
 def sums_of_one_source(skip):
     """x -> z + skip tanh(z), z = W x: one function of one Gaussian law, forward and backward."""
     graph = Graph(32)

@@ -48,7 +48,7 @@ def judge_steps(
     p_values = [_p_value(*pair, margin, level) for pair in zip(tested, tests, strict=True)]
     adjusted = holm(p_values, error_rate).adjusted
     return [
-        _row(step, test, float(p), margin, error_rate, false_pass)
+        _row(step, test, float(p), margin, error_rate, false_pass, level)
         for step, test, p in zip(tested, tests, adjusted, strict=True)
     ]
 
@@ -114,6 +114,7 @@ def _row(
     margin: float,
     error_rate: float,
     false_pass: float,
+    level: float,
 ) -> Judged:
     if isinstance(test, Judged):
         return test
@@ -123,20 +124,35 @@ def _row(
     gap = float(test.estimate) / step.terms
     row = Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
     if verdict is Verdict.UNDECIDED:
-        return row._replace(needed=draws_to_decide(gap, low, high, margin, len(step.residual)))
+        bounds = [float(b) / step.terms for b in test.interval(level)] if step.exact else None
+        return row._replace(
+            needed=draws_to_decide(gap, low, high, margin, len(step.residual), bounds)
+        )
     return row
 
 
-def draws_to_decide(gap: float, low: float, high: float, margin: float, draws: int) -> int | None:
+def draws_to_decide(
+    gap: float,
+    low: float,
+    high: float,
+    margin: float,
+    draws: int,
+    refuting: Sequence[float] | None = None,
+) -> int | None:
     """Draws at which the interval, narrower by 1/sqrt(draws), clears the margin on either side.
 
-    None where the gap lies so near the margin that no affordable number would decide.
+    `refuting` is the interval that refutes where it leaves 0 out: at the latest when both halves
+    fit into the margin, any gap is either refuted or confirmed. None where no affordable number
+    would decide: without it, at a gap that lies near the margin.
     """
-    room = abs(margin - abs(gap))
     half = max(high - gap, gap - low)
-    if room * MOST_GROWTH**0.5 < half:
+    room = abs(margin - abs(gap))
+    growth = max(1.0, half / room) if room > 0 else inf
+    if refuting is not None:
+        growth = min(growth, (half + max(refuting[1] - gap, gap - refuting[0])) / margin)
+    if growth > MOST_GROWTH**0.5:
         return None
-    return ceil(draws * max(1.0, half / room) ** 2)
+    return ceil(draws * growth**2)
 
 
 def _where(step: Step) -> tuple[str, str, int, int | None]:
