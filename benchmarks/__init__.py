@@ -4,4 +4,4 @@ Studies measure error rates instead: `python -m benchmarks STUDY ...`, `main(arg
 """
 
 NAMES = ("explicit", "conditional", "predict", "assertions")
-STUDIES = ("mutants",)
+STUDIES = ("calibration", "mutants")

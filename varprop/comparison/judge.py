@@ -63,13 +63,13 @@ def judge(
     share = error_rate / (FAMILIES if scope == "steps" else FAMILIES + 1)
     with np.errstate(over="ignore", invalid="ignore"):  # what leaves the range is named below
         local = list(steps(theory.network, sample))
-        drifts = list(_drifts(local))
+        sums = drifts(local)
     rates = margin, share, false_pass, tolerance(sample.dtype)
     judged = [
         *broken,
         *not_dual(sample),
         *(_beside(row, theory, sample) for row in judge_steps(local, *rates)),
-        *judge_steps(drifts, *rates),
+        *judge_steps(sums, *rates),
     ]
     if scope == "depth":
         sound = all(row.verdict is not Verdict.REFUTED for row in judged)
@@ -80,7 +80,7 @@ def judge(
     return Report(verdict, tuple(judged), margin, error_rate, *how, dead=dead, at=look)
 
 
-def _drifts(local: Sequence[Step]) -> list[Step]:
+def drifts(local: Sequence[Step]) -> list[Step]:
     """The sum over the depth of the residuals of one quantity: they are uncorrelated."""
     groups: dict[tuple, list[Step]] = defaultdict(list)
     for step in local:
