@@ -31,7 +31,7 @@ SMALL = (5e-2, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
 def quick() -> list[Any]:
-    lone = Setting(16, 1, backward=False)
+    lone = Setting(16, 0, backward=False)
     return [
         Size(Setting(16, 4), 50, 400),
         Size(Setting(16, 4, weights="uniform", engine="explicit"), 400, 100),
@@ -82,7 +82,7 @@ def sizes() -> list[Any]:
 
 
 def certifications() -> list[Any]:
-    lone = Setting(16, 1, backward=False)  # one row looks at the readout: no other can object
+    lone = Setting(16, 0, backward=False)  # one row looks at the readout: no other can object
     deep, law = Setting(16, 4), {"weights": "uniform", "engine": "explicit"}
     return [
         *(
@@ -96,7 +96,7 @@ def certifications() -> list[Any]:
             for planted in ("one", "all")
             for sign in (1, -1)
         ),
-        Certification(Setting(16, 1, backward=False, **law), 400, 3000, "readout", 1, 0.2),
+        Certification(Setting(16, 0, backward=False, **law), 400, 3000, "readout", 1, 0.2),
         Certification(Setting(16, 4, **law), 400, 500, "one", 1, 0.2),
     ]
 

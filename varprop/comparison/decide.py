@@ -15,6 +15,7 @@ from varprop.stats import (
     contrast_test,
     decide_exact,
     holm,
+    ratio_test,
     studentized_draws,
     studentized_test,
 )
@@ -22,6 +23,8 @@ from varprop.stats import (
 Test = SharpTest | StudentizedTest
 Array = np.ndarray
 
+# residuals measured/expected - 1: a wrong theory scales their fluctuation too, hence the interval
+RATIOS = ("second_moment", "grad_second_moment")
 MOST_GROWTH = 1e4  # of the draws, beyond which "draw more" is no advice
 NOTHING = (
     "zero in every draw, so nothing was tested: give an input that is not zero, or a bias; "
@@ -66,8 +69,8 @@ def margin_p_value(test: Test, residual: Array, exact: bool, margin: float, leve
 def _p_value(step: Step, test: Test | Judged, margin: float, level: float) -> float:
     if isinstance(test, Judged):
         return test.p_value
-    residual = step.residual[step.live]  # those of the test
-    return margin_p_value(test, residual, step.exact, margin * step.terms, level)
+    residual = step.residual[step.live] / step.terms  # those of the test
+    return margin_p_value(test, residual, step.exact, margin, level)
 
 
 def _fixed(step: Step, margin: float, rounding: float, level: float) -> Judged | None:
@@ -93,11 +96,17 @@ def _fixed(step: Step, margin: float, rounding: float, level: float) -> Judged |
 
 
 def _test(step: Step, level: float) -> Test | Judged:
-    """The sharp test where the cumulants are known, else the studentized one, or why it refuses."""
-    residual, live = step.residual[step.live], step.live
+    """The sharp test where the cumulants are known, else the studentized one, or why it refuses.
+
+    Of the mean over the steps that were added up.
+    """
+    residual, live = step.residual[step.live] / step.terms, step.live
     try:
         if step.variance is not None and step.third is not None:
-            return contrast_test(residual, step.variance[live], step.third[live])
+            known = step.variance[live] / step.terms**2, step.third[live] / step.terms**3
+            if step.quantity in RATIOS:
+                return ratio_test(1 + residual, 1.0, *known)
+            return contrast_test(residual, *known)
         if len(step.residual) == 1:
             return Judged(*_where(step), "t", Verdict.UNDECIDED, note=ONE)
         return studentized_test(residual, 0.0, level)
@@ -118,13 +127,13 @@ def _row(
 ) -> Judged:
     if isinstance(test, Judged):
         return test
-    low, high = (float(bound) / step.terms for bound in test.interval(2 * false_pass))
+    low, high = (float(bound) for bound in test.interval(2 * false_pass))
     verdict = decide_exact(p, low, high, margin, error_rate)
     kind = "drift" if step.terms > 1 else "exact" if isinstance(test, SharpTest) else "t"
-    gap = float(test.estimate) / step.terms
+    gap = float(test.estimate)
     row = Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
     if verdict is Verdict.UNDECIDED:
-        bounds = [float(b) / step.terms for b in test.interval(level)] if step.exact else None
+        bounds = [float(b) for b in test.interval(level)] if step.exact else None
         return row._replace(
             needed=draws_to_decide(gap, low, high, margin, len(step.residual), bounds)
         )
@@ -145,14 +154,19 @@ def draws_to_decide(
     fit into the margin, any gap is either refuted or confirmed. None where no affordable number
     would decide: without it, at a gap that lies near the margin.
     """
-    half = max(high - gap, gap - low)
+    half = _half(gap, low, high)
     room = abs(margin - abs(gap))
     growth = max(1.0, half / room) if room > 0 else inf
     if refuting is not None:
-        growth = min(growth, (half + max(refuting[1] - gap, gap - refuting[0])) / margin)
+        growth = min(growth, (half + _half(gap, *refuting)) / margin)
     if growth > MOST_GROWTH**0.5:
         return None
     return ceil(draws * growth**2)
+
+
+def _half(gap: float, low: float, high: float) -> float:
+    """The longer side of an interval, of those that end."""
+    return max(side for side in (high - gap, gap - low) if side < inf)
 
 
 def _where(step: Step) -> tuple[str, str, int, int | None]:
