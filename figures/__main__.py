@@ -29,6 +29,8 @@ NAMES = (
     "mean_against_median",
     "truncation",
 )
+STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
+KNOWN = NAMES + STUDIES
 
 
 class OneLine(argparse.ArgumentParser):
@@ -40,7 +42,7 @@ class OneLine(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     asked = OneLine("figures", description="Compute, judge and draw the figures.")
-    asked.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)} (default: all)")
+    asked.add_argument("names", nargs="*", help=f"of {', '.join(KNOWN)} (default: all)")
     size = asked.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small networks, seconds (default)")
     size.add_argument("--full", action="store_true", help="the published sizes, minutes")
@@ -53,16 +55,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     asking = parser()
     asked = asking.parse_args(arguments)
-    unknown = [name for name in asked.names if name not in NAMES]
+    unknown = [name for name in asked.names if name not in KNOWN]
     if unknown:
-        asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(NAMES)}")
+        asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(KNOWN)}")
     if asked.seed < 0:
         asking.error(f"--seed must not be negative, got {asked.seed}")
     nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         asking.error(f"--out {asked.out}: cannot write in {nearest}; name a folder")
     confirmed = True
-    for name in dict.fromkeys(asked.names or NAMES):
+    for name in dict.fromkeys(asked.names or KNOWN):
         confirmed &= _one(name, asked)
     return 0 if confirmed else 1
 

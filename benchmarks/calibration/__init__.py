@@ -26,12 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/calibration"), metavar="DIR")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--jobs", type=int, default=cores(), metavar="N", help="processes")
+    parser.add_argument("--part", type=float, default=1.0, metavar="F", help="of the full samples")
     asked = parser.parse_args(arguments)
-    if asked.seed < 0 or asked.jobs < 1:
-        parser.error("--seed must not be negative, and --jobs at least 1")
-    cells = design.full() if asked.full else design.quick()
+    if asked.seed < 0 or asked.jobs < 1 or not 0 < asked.part <= 1:
+        parser.error("--seed must not be negative, --jobs at least 1, --part in (0, 1]")
+    cells = design.full(asked.part) if asked.full else design.quick()
     found = measure(cells, asked.seed, asked.out / "cells", asked.jobs)
     command = f"python -m benchmarks calibration --{'full' if asked.full else 'quick'}"
+    command += f" --part {asked.part:g}" if asked.part < 1 else ""
     where = environment()
     document = {"environment": where, "command": command, "seed": asked.seed, "cells": found}
     for name, text in {

@@ -8,11 +8,13 @@ shows that nothing grows. Linear networks have exact nulls and cheap replicates,
 rates.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from benchmarks.calibration.cells import Certification, Size
+from benchmarks.calibration.cells import HARDLY, Certification, Size
 from benchmarks.calibration.naive import METHODS, Naive
 from benchmarks.calibration.power import Power
+from benchmarks.calibration.sequential import Sequential
 from benchmarks.calibration.setting import Setting
 
 LAWS = ("uniform", "truncated_normal", "orthogonal", "rademacher", "sparse", "laplace")
@@ -41,6 +43,7 @@ def quick() -> list[Any]:
         Certification(Setting(16, 4), networks(Setting(16, 4), 0.2), 200, "all", margin=0.2),
         Power(Setting(64, 3), 0.1, "one", 50),
         Power(Setting(64, 3), 0.1, "all", 50),
+        Sequential(Setting(16, 2), 0.1, 40),
         *(Naive(128, 6, 20, 200, method) for method in METHODS),
     ]
 
@@ -55,8 +58,10 @@ def networks(setting: Setting, margin: float) -> int:
     return round(variance / setting.width * (4 / margin) ** 2)
 
 
-def full() -> list[Any]:
-    return [*sizes(), *certifications(), *powers(), *naives()]
+def full(part: float = 1.0) -> list[Any]:
+    """Every cell, with that part of its samples."""
+    cells = [*sizes(), *certifications(), *powers(), *sequentials(), *naives()]
+    return [replace(cell, samples=max(1, round(part * cell.samples))) for cell in cells]
 
 
 def sizes() -> list[Any]:
@@ -86,7 +91,7 @@ def certifications() -> list[Any]:
     deep, law = Setting(16, 4), {"weights": "uniform", "engine": "explicit"}
     return [
         *(
-            Certification(lone, networks(lone, margin), 10_000, "readout", sign, margin)
+            Certification(lone, networks(lone, margin), 5000, "readout", sign, margin)
             for margin in (0.05, 0.2)
             for sign in (1, -1)
         ),
@@ -106,6 +111,15 @@ def powers() -> list[Any]:
         Power(Setting(256, 4), discrepancy, planted, samples)
         for planted in ("one", "all")
         for discrepancy, samples in ((0.01, 100), (0.02, 200), (0.05, 400), (0.1, 400))
+    ]
+
+
+def sequentials() -> list[Any]:
+    beyond = 0.05 * (1 + HARDLY)
+    return [
+        Sequential(Setting(width, depth), discrepancy, samples)
+        for (width, depth), samples in {(16, 2): 500, (64, 4): 200}.items()
+        for discrepancy in (0.0, beyond, 0.1)
     ]
 
 

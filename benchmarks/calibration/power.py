@@ -58,7 +58,7 @@ class Power:
     planted: str
     samples: int
     error_rate: float = 1e-6
-    parts: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5)
+    parts: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
     def measure(self, seed: int) -> list[Row]:
         design = self.design(seed)

@@ -99,6 +99,30 @@ def _powers(cells: list[Found]) -> list[str]:
     return [about, _table(head, body)]
 
 
+def _sequential(cells: list[Found]) -> list[str]:
+    body = [
+        [
+            *_setting(cell),
+            f"{cell['settings']['discrepancy']:+.1%}" if cell["settings"]["discrepancy"] else "0",
+            cell["settings"]["samples"],
+            row["what"],
+            f"{row['nominal']:g}",
+            _rate(row),
+            f"{row['draws']:.0f} ± {row['draws_error']:.0f}",
+            f"{row['decided']:.0%}",
+        ]
+        for cell in cells
+        for row in cell["rows"]
+    ]
+    about = (
+        "## Runs of `verify`, which draws until it has decided\n\n"
+        "The wrong verdict and how often it came; networks drawn, mean and standard error; runs "
+        "that came to a verdict."
+    )
+    head = ["setting", "L/n", "off by", "runs", "wrong verdict", "nominal", "rate", "networks"]
+    return [about, _table([*head, "decided"], body)]
+
+
 def _naive(cells: list[Found]) -> list[str]:
     body = [
         [
@@ -120,6 +144,7 @@ SECTIONS = {
     "size": _sizes,
     "certification": _certifications,
     "power": _powers,
+    "sequential": _sequential,
     "naive": _naive,
 }
 
