@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from figures import style
 from figures.results import Claim, Results
@@ -135,9 +136,9 @@ def _claim(kind: str, rows: Sequence[tuple[Found, Found]]) -> Claim:
 def draw(results: Results) -> Figure:
     """Measured against nominal rates above, power against networks below."""
     note = (
-        "Bars: 95 % Clopper-Pearson intervals; a bar without a point: no event. Points of one "
-        "nominal rate are spread sideways. a: crosses are tests in common use at 5 %, a t-test on "
-        "q_L (depth/width 0.05 to 1) and on pooled neurons. b: the theory is off by the margin. "
+        "Bars: 95 % Clopper-Pearson intervals; a bar without a point: no event. Black lines are "
+        "nominal rates, along which points are spread. a: crosses are a t-test on q_L and one on "
+        "pooled neurons, at 5 %. b: the theory is off by the margin. "
         "c, d: points measured, lines designed by draws_needed, from power 1/2 up."
     )
     figure = style.page(results, 4.6, note=note)
@@ -145,6 +146,8 @@ def draw(results: Results) -> Figure:
     _rates(size, results.arrays["size"], GROUPS)
     _naive(size, results.arrays["naive"])
     _rates(certification, results.arrays["certification"], tuple(PLANTED.values()))
+    for axes in (size, certification):
+        axes.legend(loc="upper left", handlelength=1)
     style.letter(size, "a  family-wise false alarms")
     style.letter(certification, "b  false certification")
     for axes, planted, title in ((one, 0, "c  power, one layer off"), (every, 1, "d  all layers")):
@@ -158,9 +161,9 @@ def draw(results: Results) -> Figure:
 
 
 def _rates(axes: Axes, rows: np.ndarray, names: Sequence[str]) -> None:
-    lowest = 0.3 * rows[:, 1].min()
-    ends = np.array([lowest, 1.0])
-    axes.plot(ends, ends, color=style.INK, linewidth=0.8)
+    levels = np.unique(rows[:, 1])
+    lowest, reach = 0.3 * levels.min(), np.exp(1.2 * SPREAD)
+    axes.hlines(levels, levels / reach, levels * reach, color=style.INK, linewidth=0.8)
     for k, (name, look) in enumerate(zip(names, style.SERIES, strict=False)):
         own = rows[rows[:, 0] == k]
         if not len(own):
@@ -172,9 +175,10 @@ def _rates(axes: Axes, rows: np.ndarray, names: Sequence[str]) -> None:
         points = {"marker": look["marker"], "color": look["color"], "markersize": 2.5}
         axes.plot(x[seen], own[seen, 3], linestyle="none", label=name, **points)
     axes.set(xscale="log", yscale="log", xlabel="nominal rate", ylabel="measured rate")
-    axes.set_xlim(0.6 * rows[:, 1].min(), 1.7 * rows[:, 1].max())
+    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.minorticks_off()
+    axes.set_xlim(0.5 * levels.min(), 2 * levels.max())
     axes.set_ylim(lowest, 1)
-    axes.legend(loc="upper left", handlelength=1)
 
 
 def _beside(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -191,8 +195,9 @@ def _beside(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 def _naive(axes: Axes, rows: np.ndarray) -> None:
     if len(rows):
-        x = rows[:, 1] * np.exp(1.2 * SPREAD + 0.1 * rows[:, 0])
-        axes.plot(x, rows[:, 3], linestyle="none", marker="x", color=style.INK, markersize=3)
+        x = rows[:, 1] * np.exp(1.6 * SPREAD)
+        look = {"linestyle": "none", "marker": "x", "color": style.INK, "markersize": 3}
+        axes.plot(x, rows[:, 3], label="in common use", **look)
 
 
 def _power(axes: Axes, rows: np.ndarray) -> None:
@@ -207,4 +212,6 @@ def _power(axes: Axes, rows: np.ndarray) -> None:
             marker=look["marker"], markerfacecolor="white", label=f"{discrepancy:.0%}",
         )  # fmt: skip
     axes.set(xscale="log", xlabel="networks", ylabel="power", ylim=(-0.03, 1.03))
-    axes.legend(loc="center left", title="off by", title_fontsize=7)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.legend(loc="upper left", title="off by", title_fontsize=7, handlelength=1)
