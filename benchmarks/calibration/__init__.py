@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -45,16 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(r["kept"] for c in found if c["kind"] != "naive" for r in c["rows"]) else 1
 
 
-def measure(cells: Sequence, seed: int, folder: Path, jobs: int) -> list[dict]:
+def measure(cells: Sequence[Any], seed: int, folder: Path, jobs: int) -> list[dict[str, Any]]:
     """The finished cells in the order of the design."""
-    console, start, found = Console(stderr=True), time.perf_counter(), {}
+    console, start = Console(stderr=True), time.perf_counter()
+    found: dict[str, dict[str, Any]] = {}
     for cell in study.run(cells, seed, folder, jobs):
-        found[json.dumps(cell["settings"], sort_keys=True), cell["kind"]] = cell
+        found[_name(cell)] = cell
         broken = sum(not row["kept"] for row in cell["rows"])
         console.print(
             f"{len(found)}/{len(cells)} {time.perf_counter() - start:.0f} s: {cell['kind']}, "
             f"{cell['cpu_s']:.0f} CPU s{f', {broken} broken' if broken else ''}",
             highlight=False,
         )
-    told = [store.describe(cell, seed) for cell in cells]
-    return [found[json.dumps(t["settings"], sort_keys=True), t["kind"]] for t in told]
+    return [found[_name(store.describe(cell, seed))] for cell in cells]
+
+
+def _name(described: dict[str, Any]) -> str:
+    return json.dumps([described["kind"], described["settings"]], sort_keys=True)

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from varprop.montecarlo.describe import digest
 from varprop.montecarlo.store import code_hash, replace_file
@@ -19,15 +19,6 @@ from varprop.montecarlo.store import code_hash, replace_file
 ROOT = Path(__file__).parents[2]
 JUDGES = ("varprop/comparison", "varprop/stats", "varprop/theory", "benchmarks/calibration")
 TELLERS = ("design.py", "study.py", "table.py", "store.py")  # they change no number
-
-
-class Cell(Protocol):
-    """One question of the study, at one setting."""
-
-    @property
-    def kind(self) -> str: ...
-
-    def measure(self, seed: int) -> list[dict[str, Any]]: ...
 
 
 def describe(cell: Any, seed: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def seed_of(cell: Any, seed: int) -> int:
 
 
 def run(cells: Sequence[Any], seed: int, folder: Path, jobs: int) -> Iterator[dict[str, Any]]:
-    """The finished cells, those that were kept first. Each is measured in a process of its own."""
+    """The finished cells as they come, those that were kept first; `jobs` processes measure."""
     open_cells = []
     for cell in cells:
         known = store.read(folder, cell, seed)

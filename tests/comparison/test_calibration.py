@@ -224,6 +224,17 @@ def test_the_interval_of_a_ratio_is_that_of_a_chi_square(terms):
     np.testing.assert_allclose([row.gap, row.low, row.high], [mean, low, high], rtol=1e-7)
 
 
+def test_a_ratio_of_too_few_networks_has_no_upper_bound():
+    """At that noise the theory may be off by any factor; more networks would still decide."""
+    one = np.ones(1)
+    step = Step(
+        "relu_1", "second_moment", 0, None, "activation", 0 * one, True, 5 / 3 * one, 5 * one,
+        one > 0,
+    )  # fmt: skip
+    (row,) = judge_steps([step], 0.05, 1e-6, 1e-4, 1e-6)
+    assert row.verdict is Verdict.UNDECIDED and row.high == np.inf > row.needed > 1
+
+
 @pytest.mark.statistical
 @pytest.mark.parametrize(
     "setting",
