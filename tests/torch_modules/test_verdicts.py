@@ -9,7 +9,7 @@ from torch import nn
 
 import varprop as vp
 from varprop import Verdict
-from varprop.comparison.judge import _drifts
+from varprop.comparison.judge import drifts
 from varprop.comparison.steps import steps
 from varprop.montecarlo.record import Record
 from varprop.stats.sharp import tail_probability
@@ -91,7 +91,7 @@ def test_the_error_rate_of_one_network(activation, seed):
         lambda: stack(n, depth, activation=kind), network=network, draws=draws, seed=seed
     )
     local = list(steps(network, sample))
-    least = np.minimum(bonferroni(local), bonferroni(_drifts(local)))
+    least = np.minimum(bonferroni(local), bonferroni(drifts(local)))
     assert np.sum(least <= 0.05 / 2) <= stats.binom.isf(1e-6, draws, 0.05)
     worst = int(np.argmin(least))
     report = vp.compare(vp.predict(network), alone(sample, worst), error_rate=0.05)
