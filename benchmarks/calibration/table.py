@@ -48,8 +48,11 @@ def _sizes(cells: list[Found]) -> list[str]:
         )
     about = (
         "## Size: how often a true theory is REFUTED\n\n"
-        "Columns are nominal family-wise error rates. Rows of `compare` that refuse (too few draws "
-        "for their skewness at the smallest rate) are counted under `untested`."
+        "Columns are nominal family-wise error rates. Holm's rule and the halves for steps and "
+        "drifts hold whatever the dependence of the rows, so rates somewhat below nominal are "
+        "expected; where the theory is not exact, so are rates of almost 0: the null is then a "
+        "difference within the margin. `untested`: rows of `compare` that refuse, as networks are "
+        "too few for their skewness at the smallest rate."
     )
     return [about, _table(head, body)]
 
@@ -71,7 +74,8 @@ def _certifications(cells: list[Found]) -> list[str]:
     about = (
         "## False certification: how often a theory is CONFIRMED that is wrong by the margin\n\n"
         "The margin is what the theory is off by, less a thousandth. Columns are nominal rates "
-        "(`false_pass`)."
+        "(`false_pass`). With several rows that see the fault all must miss it, so only a single "
+        "row comes near its nominal rate."
     )
     return [about, _table([*head, *(f"{rate:g}" for rate in rates)], body)]
 
