@@ -31,7 +31,14 @@ STATEMENTS = {
     "certification": "theories wrong by the margin are CONFIRMED at no more than the nominal rate",
     "power": "wrong theories are REFUTED as often as the design promises, or more often",
 }
-SPREAD = 0.3  # of the points of one nominal rate, as a logarithm
+NAIVE = ("t on q_L", "pooled neurons")
+PANELS = {  # title, and the kind of claim it shows
+    "a": ("family-wise false alarms", "size"),
+    "b": ("false certification", "certification"),
+    "c": ("power, one layer off", "power"),
+    "d": ("power, all layers off", "power"),
+}
+SPREAD = 0.8  # of the points of one nominal rate, where the next rate is at a distance of 1
 
 
 def parameters(full: bool) -> dict[str, Any]:
@@ -47,7 +54,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
     arrays = {
         "size": _array(rows["size"], lambda s: _group(s["setting"])),
         "certification": _array(rows["certification"], lambda s: list(PLANTED).index(s["planted"])),
-        "naive": _array(_rows(study["cells"], "naive"), lambda s: s["depth"] / s["width"]),
+        "naive": _array(_rows(study["cells"], "naive"), lambda s: NAIVE.index(s["method"])),
         "power": _powers(rows["power"]),
     }
     claims = tuple(_claim(kind, found) for kind, found in rows.items() if found)
@@ -134,36 +141,34 @@ def _claim(kind: str, rows: Sequence[tuple[Found, Found]]) -> Claim:
 
 
 def draw(results: Results) -> Figure:
-    """Measured against nominal rates above, power against networks below."""
+    """Measured against nominal rates, and power against networks."""
     note = (
-        "Bars: 95 % Clopper-Pearson intervals; a bar without a point: no event. Black lines are "
-        "nominal rates, along which points are spread. a: crosses are a t-test on q_L and one on "
-        "pooled neurons, at 5 %. b: the theory is off by the margin. "
-        "c, d: points measured, lines designed by draws_needed, from power 1/2 up."
+        "Bars: 95 % Clopper-Pearson intervals, one for each setting; a bar without a point: no "
+        "event. Black: nominal rates. a: black signs are two tests in common use, on networks of "
+        "depth/width 0.05 to 1. b: the theory is off by the margin. c, d: points measured, lines "
+        "designed by draws_needed, from power 1/2 up."
     )
-    figure = style.page(results, 4.6, note=note)
-    (size, certification), (one, every) = figure.subplots(2, 2)
-    _rates(size, results.arrays["size"], GROUPS)
-    _naive(size, results.arrays["naive"])
-    _rates(certification, results.arrays["certification"], tuple(PLANTED.values()))
-    for axes in (size, certification):
-        axes.legend(loc="upper left", handlelength=1)
-    style.letter(size, "a  family-wise false alarms")
-    style.letter(certification, "b  false certification")
-    for axes, planted, title in ((one, 0, "c  power, one layer off"), (every, 1, "d  all layers")):
-        chosen = results.arrays["power"]
-        _power(axes, chosen[chosen[:, 0] == planted])
-        style.letter(axes, title)
-        style.doubt(axes, results.doubted("power"))
-    style.doubt(size, results.doubted("size"))
-    style.doubt(certification, results.doubted("certification"))
+    figure = style.page(results, 4.8, note=note)
+    panels = figure.subplot_mosaic("aaa;bcd")
+    _rates(panels["a"], results.arrays["size"], GROUPS)
+    _naive(panels["a"], results.arrays)
+    _rates(panels["b"], results.arrays["certification"], tuple(PLANTED.values()))
+    power = results.arrays["power"]
+    for name, planted in (("c", 0), ("d", 1)):
+        _power(panels[name], power[power[:, 0] == planted])
+    for name, (title, kind) in PANELS.items():
+        style.letter(panels[name], f"{name}  {title}")
+        style.doubt(panels[name], results.doubted(kind))
+    for name, title in (("a", None), ("b", None), ("c", "off by"), ("d", "off by")):
+        panels[name].legend(loc="upper left", title=title, title_fontsize=7, handlelength=1)
     return figure
 
 
 def _rates(axes: Axes, rows: np.ndarray, names: Sequence[str]) -> None:
     levels = np.unique(rows[:, 1])
-    lowest, reach = 0.3 * levels.min(), np.exp(1.2 * SPREAD)
-    axes.hlines(levels, levels / reach, levels * reach, color=style.INK, linewidth=0.8)
+    lowest, places = 0.3 * levels.min(), np.arange(len(levels))
+    line = {"color": style.INK, "linewidth": 0.8, "zorder": 3}
+    axes.hlines(levels, places - 0.47, places + 0.47, **line)
     for k, (name, look) in enumerate(zip(names, style.SERIES, strict=False)):
         own = rows[rows[:, 0] == k]
         if not len(own):
@@ -174,30 +179,29 @@ def _rates(axes: Axes, rows: np.ndarray, names: Sequence[str]) -> None:
         axes.vlines(x, np.where(seen, own[:, 4], lowest), own[:, 5], **bars)
         points = {"marker": look["marker"], "color": look["color"], "markersize": 2.5}
         axes.plot(x[seen], own[seen, 3], linestyle="none", label=name, **points)
-    axes.set(xscale="log", yscale="log", xlabel="nominal rate", ylabel="measured rate")
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
-    axes.minorticks_off()
-    axes.set_xlim(0.5 * levels.min(), 2 * levels.max())
-    axes.set_ylim(lowest, 1)
+    axes.set(yscale="log", xlabel="nominal rate", ylabel="measured rate", ylim=(lowest, 1))
+    axes.set_xticks(places, [f"{level:g}" for level in levels])
+    axes.set_xlim(-0.6, len(levels) - 0.3)
 
 
 def _beside(rows: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Abscissae of one group: those of one nominal rate lie side by side, group after group."""
     x = np.empty(len(own))
-    for nominal in np.unique(own[:, 1]):
+    for k, nominal in enumerate(np.unique(rows[:, 1])):
         together = rows[rows[:, 1] == nominal]
         before = int((together[:, 0] < own[0, 0]).sum())
         here = own[:, 1] == nominal
-        place = (before + np.arange(here.sum()) + 0.5) / len(together) - 0.5
-        x[here] = nominal * np.exp(2 * SPREAD * place)
+        x[here] = k + SPREAD * ((before + np.arange(here.sum()) + 0.5) / len(together) - 0.5)
     return x
 
 
-def _naive(axes: Axes, rows: np.ndarray) -> None:
-    if len(rows):
-        x = rows[:, 1] * np.exp(1.6 * SPREAD)
-        look = {"linestyle": "none", "marker": "x", "color": style.INK, "markersize": 3}
-        axes.plot(x, rows[:, 3], label="in common use", **look)
+def _naive(axes: Axes, arrays: Mapping[str, np.ndarray]) -> None:
+    """Right of the points of the same nominal rate."""
+    levels = np.unique(arrays["size"][:, 1])
+    for k, (name, marker) in enumerate(zip(NAIVE, "x+", strict=True)):
+        own = arrays["naive"][arrays["naive"][:, 0] == k]
+        look = {"linestyle": "none", "marker": marker, "color": style.INK, "markersize": 3.5}
+        axes.plot(np.searchsorted(levels, own[:, 1]) + 0.55, own[:, 3], label=name, **look)
 
 
 def _power(axes: Axes, rows: np.ndarray) -> None:
@@ -212,6 +216,6 @@ def _power(axes: Axes, rows: np.ndarray) -> None:
             marker=look["marker"], markerfacecolor="white", label=f"{discrepancy:.0%}",
         )  # fmt: skip
     axes.set(xscale="log", xlabel="networks", ylabel="power", ylim=(-0.03, 1.03))
+    axes.set_xlim(rows[:, 2].min() / 12)  # room for the legend
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.legend(loc="upper left", title="off by", title_fontsize=7, handlelength=1)

@@ -31,7 +31,7 @@ def saved_study(refuted: int = 4):
             cell("size", [row("refuted", 0.05, refuted, 100), row("refuted", 0.01, 0, 100)]),
             cell("certification", [row("confirmed", 0.05, 3, 100)], planted="one"),
             *(cell("power", power, discrepancy=0.1, planted=layers) for layers in ("one", "all")),
-            cell("naive", [row("refuted", 0.05, 50, 100)], depth=4, width=16),
+            cell("naive", [row("refuted", 0.05, 50, 100)], method="t on q_L"),
         ],
     }
 
