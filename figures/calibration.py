@@ -216,6 +216,6 @@ def _power(axes: Axes, rows: np.ndarray) -> None:
             marker=look["marker"], markerfacecolor="white", label=f"{discrepancy:.0%}",
         )  # fmt: skip
     axes.set(xscale="log", xlabel="networks", ylabel="power", ylim=(-0.03, 1.03))
-    axes.set_xlim(rows[:, 2].min() / 12)  # room for the legend
+    axes.set_xlim(rows[:, 2].min() / 9)  # room for the legend
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
