@@ -13,7 +13,7 @@ import varprop as vp
 from benchmarks.calibration.setting import Setting
 from varprop.comparison.checks import check_comparable
 from varprop.comparison.decide import judge_steps
-from varprop.comparison.identities import broken_identities
+from varprop.comparison.identities import broken_rules, not_dual
 from varprop.comparison.judge import drifts
 from varprop.comparison.report import Judged
 from varprop.comparison.rounding import tolerance
@@ -42,7 +42,7 @@ def slices(
 def residuals(theory: vp.Prediction, sample: vp.Sample) -> Residuals:
     """The steps of the whole sample. Raises RuntimeError where an identity is broken."""
     check_comparable(theory, sample)
-    for broken in broken_identities(theory, sample):
+    for broken in (*broken_rules(theory), *not_dual(sample)):
         raise RuntimeError(f"{broken.node}: {broken.note}")
     return list(steps(theory.network, sample))
 

@@ -12,7 +12,7 @@ import pytest
 import varprop as vp
 from varprop.comparison.decide import judge_steps
 from varprop.comparison.design import Design
-from varprop.comparison.judge import _drifts
+from varprop.comparison.judge import drifts
 from varprop.comparison.rounding import tolerance
 from varprop.comparison.steps import steps
 from varprop.comparison.verify import judged_theory
@@ -163,7 +163,7 @@ def outcome(local, start, looks, margin):
         seen = [part(step, slice(start, start + look.draws)) for step in local]
         rates = margin, look.error_rate / 2, look.false_pass, tolerance("float32")
         rows = [
-            row.verdict for row in (*judge_steps(seen, *rates), *judge_steps(_drifts(seen), *rates))
+            row.verdict for row in (*judge_steps(seen, *rates), *judge_steps(drifts(seen), *rates))
         ]
         if REFUTED in rows or UNDECIDED not in rows:
             break
