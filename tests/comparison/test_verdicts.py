@@ -34,13 +34,8 @@ def test_an_undecided_report_says_the_draws_that_would_decide(seed):
     report = vp.compare(
         vp.predict(network), vp.simulate(network, draws=300, seed=seed), margin=0.02
     )
-    open_rows = [row.needed for row in report.judged if row.verdict is UNDECIDED]
-    assert report.verdict is UNDECIDED and all(n is None or n > 300 for n in open_rows)
-    if None in open_rows:  # a gap that is the margin, nearly: in one report of five
-        assert report.needed is None and "would decide" not in str(report)
-    else:
-        assert report.needed == max(open_rows)
-        assert str(report).endswith(f"about {report.needed} networks would decide")
+    assert report.verdict is UNDECIDED and report.needed > 300
+    assert str(report).endswith(f"about {report.needed} networks would decide")
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, -0.03, 0.08])
