@@ -49,6 +49,19 @@ def test_an_exact_law_is_recovered(rng):
     assert fit.limit == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.parametrize("stated", [1.0, 2.0])
+@pytest.mark.parametrize("relative", [1e-3, 1e-4, 1e-5])
+def test_an_interval_of_the_rate_holds_all_exponents_that_fit(stated, relative):
+    """1/n^2 is b/n^2, and c/n^(k + 1) with k = 1, though nothing between fits."""
+    widths = 2.0 ** np.arange(3, 10)
+    fit = fit_widths(widths, widths**-2, relative * widths**-2, stated=stated)
+    low, high = fit.rate_interval(2e-4)
+    assert 0.99 < low <= 1 + 1e-5 and 2 - 1e-5 <= high < 2.01
+    fit = fit_widths(widths, widths**-2, relative * widths**-2, stated=stated, terms=1)
+    low, high = fit.rate_interval(2e-4)
+    assert 1.99 < low <= 2 <= high < 2.01
+
+
 def test_the_regression_is_the_normal_equations(rng):
     """Weights 1/s^2, errors known: (X' W X)^-1, by hand."""
     gap = LAW + ERRORS * rng.normal(size=7)

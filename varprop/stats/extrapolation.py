@@ -32,7 +32,7 @@ from varprop.stats._checks import Floats, error_rate, finite, positive
 
 FEWEST_WIDTHS = 4
 STEEPEST = 8.0  # the largest k that is looked at
-GRID = np.geomspace(0.05, STEEPEST, 60)  # between which the chi-square has one least value
+GRID = np.geomspace(0.05, STEEPEST, 60)  # of neighbours in it, none hides a second least value
 
 
 class UnresolvedGap(ValueError):
@@ -77,23 +77,25 @@ class WidthFit:
     def rate_interval(self, level: float = 0.05) -> tuple[float, float]:
         """Exponents k that the test does not reject at `level`; (0, inf) where all are possible.
 
+        From the least to the largest of them: two terms with b = 0 fit as well as one with k + 1.
         An end at 0 or beyond 8 is open: the interval then is (0, ...) or (..., inf).
         """
-        bound = self._least + float(stats.chi2.isf(error_rate("level", level), 1))
+        bound = _misfit(self.best, *self._data) + float(
+            stats.chi2.isf(error_rate("level", level), 1)
+        )
 
         def excess(k: float) -> float:
             return _misfit(k, *self._data) - bound
 
+        taken = [k for k, least in _valleys(*self._data) if least <= bound]
+        below = [k for k in GRID if k < min(taken) and excess(k) > 0]
+        above = [k for k in GRID if k > max(taken) and excess(k) > 0]
         low, high = 0.0, np.inf
         if excess(GRID[0]) > 0:
-            low = float(optimize.brentq(excess, GRID[0], self.best))  # pyright: ignore
-        if excess(STEEPEST) > 0:
-            high = float(optimize.brentq(excess, self.best, STEEPEST))  # pyright: ignore
+            low = float(optimize.brentq(excess, below[-1], min(taken)))  # pyright: ignore
+        if excess(GRID[-1]) > 0:
+            high = float(optimize.brentq(excess, max(taken), above[0]))  # pyright: ignore
         return low, high
-
-    @property
-    def _least(self) -> float:
-        return _misfit(self.best, *self._data)
 
     @property
     def _data(self) -> tuple[Floats, Floats, Floats, int]:
@@ -206,10 +208,21 @@ def _misfit(k: float, n: Floats, gap: Floats, error: Floats, terms: int) -> floa
     return float(((target - columns @ solved) ** 2).sum())
 
 
+def _valleys(*data: Any) -> list[tuple[float, float]]:
+    """The exponents in (0, 8] with less chi-square than their neighbours, and that chi-square."""
+    values = [_misfit(k, *data) for k in GRID]
+    found = []
+    for place, value in enumerate(values):
+        around = max(place - 1, 0), min(place + 1, len(GRID) - 1)
+        if value > min(values[j] for j in around):
+            continue
+        ends = tuple(GRID[j] for j in around)
+        least = optimize.minimize_scalar(lambda k: _misfit(k, *data), bounds=ends, method="bounded")
+        k, fun = float(least.x), float(least.fun)  # pyright: ignore
+        found.append((k, fun) if fun < value else (float(GRID[place]), value))
+    return found
+
+
 def _best(*data: Any) -> float:
     """The exponent of the least chi-square in (0, 8]."""
-    values = [_misfit(k, *data) for k in GRID]
-    place = int(np.argmin(values))
-    ends = GRID[max(place - 1, 0)], GRID[min(place + 1, len(GRID) - 1)]
-    found = optimize.minimize_scalar(lambda k: _misfit(k, *data), bounds=ends, method="bounded")
-    return float(found.x) if found.fun < values[place] else float(GRID[place])  # pyright: ignore
+    return min(_valleys(*data), key=lambda valley: valley[1])[0]
