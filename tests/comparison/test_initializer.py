@@ -14,7 +14,7 @@ from torch.nn import init
 import varprop as vp
 from varprop.comparison import initializer
 from varprop.laws import Law, Normal, Uniform
-from varprop.stats import Verdict, binomial_interval
+from varprop.stats import Verdict, accepted_draws, binomial_interval
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 SHAPE = (32, 64)
@@ -73,6 +73,7 @@ def test_dependent_entries_are_averaged_over_tensors(name, seed):
     report = vp.check_initializer(law, law, (16, 8), seed=seed)
     assert report.verdict is CONFIRMED
     assert all(row.test in ("t", "identity") for row in report.rows())
+    assert report.draws >= accepted_draws(8 / 128**0.5, 1e-6 / 3)  # fewer are refused by chance
     wrong = vp.init.orthogonal(gain=1.001)
     if name == "orthogonal":
         row = {r.quantity: r for r in report.rows()}["variance"]

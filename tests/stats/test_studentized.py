@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from varprop.stats import binomial_interval, studentized_draws, studentized_test
+from varprop.stats import (
+    TooFewDraws,
+    accepted_draws,
+    binomial_interval,
+    studentized_draws,
+    studentized_test,
+)
 from varprop.stats.studentized import StudentizedTest
 
 LAWS = {
@@ -81,3 +87,19 @@ def test_without_skewness_it_is_student(rng):
 def test_constant_draws_are_refused():
     with pytest.raises(ValueError, match="got node 1 constant over 30 draws"):
         studentized_test(np.stack([np.arange(30.0), np.ones(30)], axis=1), 0.0, level=0.05)
+
+
+@pytest.mark.statistical
+def test_the_draws_that_are_accepted(rng):
+    """The fewest for skewness 0 are often refused, for a sample has some by chance."""
+    level, refused = 1e-6, {}
+    for draws in (studentized_draws(0.0, level), accepted_draws(0.0, level)):
+        refused[draws] = 0
+        for sample in rng.normal(size=(1000, draws)):
+            try:
+                studentized_test(sample, 0.0, level)
+            except TooFewDraws:
+                refused[draws] += 1
+    few, many = refused.values()
+    assert many <= 10 < few  # P(more than 10 of 1 000 at 1e-3) < 1e-7
+    assert accepted_draws(0.5, level) == accepted_draws(-0.5, level) > studentized_draws(0.5, level)

@@ -29,7 +29,7 @@ from varprop.comparison.steps import Step
 from varprop.initializers import Initializer, fans, get
 from varprop.laws import Law
 from varprop.montecarlo.devices import whole
-from varprop.stats import draws_to_certify, overall, studentized_draws
+from varprop.stats import accepted_draws, draws_to_certify, overall, studentized_draws
 
 Array = np.ndarray
 Fill = Callable[[torch.Tensor], Any]
@@ -187,8 +187,9 @@ def _draws(
     if law.independent:
         skews = [_skewness(v, k) for _, _, v, k, known in _sums(law, stated) if v > 0 and not known]
         return ceil(max([*entries, *(studentized_draws(s, level) for s in skews)]) / size)
-    tensors = ceil(max(entries) / size)
-    return max(tensors, studentized_draws(8 / size**0.5, level))  # skewness of a tensor's averages
+    skews = [abs(_skewness(v, k)) for _, _, v, k, _ in _sums(law, stated) if v > 0]
+    tensor = max([8.0, *skews]) / size**0.5  # skewness of a tensor's averages
+    return max(ceil(max(entries) / size), accepted_draws(tensor, level))
 
 
 def _filler(

@@ -17,6 +17,7 @@ from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tai
 from varprop.stats.studentized import (
     StudentizedTest,
     TooFewDraws,
+    accepted_draws,
     studentized_draws,
     studentized_test,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "UnresolvedGap",
     "Verdict",
     "WidthFit",
+    "accepted_draws",
     "binomial_interval",
     "contrast_test",
     "decide_equivalence",

@@ -41,6 +41,18 @@ def studentized_draws(skewness: float, level: float) -> int:
     )
 
 
+def accepted_draws(skewness: float, level: float) -> int:
+    """Draws that `studentized_test` refuses about once in a thousand samples, if nearly normal.
+
+    The skewness of a sample has the standard deviation sqrt(6/R) about that of its law, and 4 of
+    them are allowed for: R^(1/2)/z^2 = |skewness| + 4 (6/R)^(1/2).
+    """
+    squared = float(special.ndtri(error_rate("level", level) / 2)) ** 2
+    half = abs(skewness) * squared / 2
+    root = half + sqrt(half**2 + 4 * sqrt(6) * squared)
+    return max(studentized_draws(0.0, level), ceil(root**2))
+
+
 @dataclass(frozen=True)
 class StudentizedTest:
     """Mean residual over draws, per node: arrays (nodes,) or scalars.
