@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import varprop as vp
+from varprop.comparison.report import Judged
+from varprop.comparison.samples import _Claim
 from varprop.stats import Verdict
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
@@ -109,6 +111,35 @@ def test_few_draws_are_undecided_and_say_how_many(seed):
     assert report.verdict is UNDECIDED and any("needs" in r.note for r in report.rows())
     report = vp.compare_samples(draw(seed, draws=300), draw(seed + 1, draws=300))
     assert report.verdict is UNDECIDED and any((r.needed or 0) > 300 for r in report.rows())
+
+
+@pytest.mark.statistical
+def test_a_spread_off_by_the_margin_is_refuted_no_more_often_than_stated(rng):
+    """Where laws differ, the null of a spread is the margin: 2 tanh(r/2) for the ratio exp(r)."""
+    ratio, row = (1 + 0.25 / 2) / (1 - 0.25 / 2), Judged("", "", 0, None, "spread", UNDECIDED)
+    found = [
+        _Claim(row, x, ratio * y, False, False, (-0.25, 0.25), 0.25, True, 1e-5).tested(0.02, 1e-4)
+        for x, y in rng.normal(size=(1000, 2, 400))
+    ]
+    refuted = np.array([r.p_value <= 0.02 for r in found])
+    assert refuted.mean() < 0.01 + 5 * (0.01 / 1000) ** 0.5  # one of the two sides of 2 %
+    x, y = rng.normal(size=(2, 4000))
+    off = _Claim(row, x, 2 * y, False, False, (-0.25, 0.25), 0.25, True, 1e-5)
+    assert off.tested(1e-6, 1e-4).p_value < 1e-6
+
+
+def test_one_draw_of_each_is_no_identity(seed):
+    """What does not fluctuate in one draw may well do so."""
+    one, two = draw(seed, draws=2), draw(seed + 1, draws=2)
+    for sample in (one, two):
+        for name, record in sample.records.items():
+            first = {f: v[:1] for f, v in vars(record).items() if v is not None}
+            sample.records[name] = replace(record, **first)
+    one, two = replace(one, draws=1), replace(two, draws=1)
+    for other in (two, replace(two, seed=one.seed)):  # unpaired, paired
+        report = vp.compare_samples(one, other)
+        assert report.verdict is UNDECIDED and report.needed > 100
+    assert vp.compare_samples(one, one).verdict is CONFIRMED
 
 
 def test_what_is_refused(seed, rng):

@@ -7,7 +7,8 @@ import pytest
 
 import varprop as vp
 from varprop.activations import get as activation
-from varprop.comparison.decide import draws_to_decide
+from varprop.comparison.decide import draws_to_decide, judge_steps
+from varprop.comparison.steps import Step
 from varprop.initializers import kaiming_normal, normal, variance_scaling
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.network import Graph
@@ -42,7 +43,8 @@ def test_an_undecided_report_says_the_draws_that_would_decide(seed):
 def test_the_draws_that_would_decide_clear_the_margin(gap):
     """A half-width h at 100 draws is h sqrt(100/R) at R."""
     margin, half = 0.05, 0.06
-    needed = draws_to_decide(gap, gap - half, gap + half, margin, 100)
+    interval = gap - half, gap + half
+    needed = draws_to_decide(gap, interval, interval, margin, margin, 100)
 
     def place(draws):
         width = half * (100 / draws) ** 0.5
@@ -50,17 +52,47 @@ def test_the_draws_that_would_decide_clear_the_margin(gap):
 
     assert place(needed + 1) == ("inside" if abs(gap) < margin else "outside")
     assert place(needed - 2) == "open"
-    assert draws_to_decide(0.05, -0.01, 0.11, margin, 100) is None
+    assert draws_to_decide(0.05, (-0.01, 0.11), (-0.01, 0.11), margin, margin, 100) is None
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05, -0.0499, 0.08])
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05, -0.0499, 0.08, 0.25, -0.5])
 def test_any_gap_is_decided_where_confirming_and_refuting_intervals_fit_into_the_margin(gap):
-    margin, half, wide = 0.05, 0.06, 0.09
-    needed = draws_to_decide(gap, gap - half, gap + half, margin, 100, (gap - wide, gap + wide))
-    shrunk = (100 / needed) ** 0.5
-    decided = abs(gap) >= wide * shrunk or abs(gap) + half * shrunk <= margin
-    assert decided or abs(gap) - half * shrunk >= margin
-    assert needed <= 901  # ((half + wide) / margin)^2 = 9 times the draws
+    margin, half, wide = 0.05, 0.06, 0.55
+    confirming, refuting = (gap - half, gap + half), (gap - wide, gap + wide)
+    needed = draws_to_decide(gap, confirming, refuting, margin, 0.0, 100)
+
+    def decided(draws):
+        shrunk = (100 / draws) ** 0.5
+        return abs(gap) >= wide * shrunk or abs(gap) + half * shrunk <= margin
+
+    assert decided(needed + 1) and needed <= 14885  # ((half + wide) / margin)^2 times the draws
+    assert abs(gap) < margin or not decided(needed - 2)
+
+
+def test_a_gap_beyond_the_margin_is_refuted_by_the_refuting_interval():
+    """Where the null is the margin; nowhere where nothing refutes."""
+    confirming, refuting = (0.02, 0.14), (-0.01, 0.17)
+    needed = draws_to_decide(0.08, confirming, refuting, 0.05, 0.05, 100)
+    assert needed == pytest.approx(100 * (0.09 / 0.03) ** 2, abs=1)
+    assert draws_to_decide(0.08, confirming, refuting, 0.05, np.inf, 100) is None
+    needed = draws_to_decide(0.02, (-0.04, 0.08), refuting, 0.05, np.inf, 100)
+    assert needed == pytest.approx(100 * (0.06 / 0.03) ** 2, abs=1)
+
+
+@pytest.mark.parametrize("draws", [2, 4, 12])
+def test_the_draws_needed_are_more_than_were_drawn(seed, draws):
+    """Far beyond the margin at few draws: confirming intervals are outside, refuting ones open."""
+    rng = np.random.default_rng(seed)
+    residual = 2 + rng.normal(size=(20, draws))
+    known = {"variance": np.full(draws, 4.0), "third": np.zeros(draws)}
+    steps = [
+        Step("x", "mean", p, None, "", e, True, **known, live=np.ones(draws, bool))
+        for p, e in enumerate(residual)
+    ]
+    rows = judge_steps(steps, 0.05, 1e-6, 1e-4, 1e-5)
+    undecided = [row for row in rows if row.verdict is UNDECIDED]
+    assert all(row.needed is None or row.needed > draws for row in undecided)
+    assert undecided or draws > 4
 
 
 def sums_of_one_source(skip):

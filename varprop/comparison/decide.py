@@ -133,35 +133,42 @@ def _row(
     gap = float(test.estimate)
     row = Judged(*_where(step), kind, verdict, gap=gap, low=low, high=high, p_value=p)
     if verdict is Verdict.UNDECIDED:
-        bounds = [float(b) for b in test.interval(level)] if step.exact else None
-        return row._replace(
-            needed=draws_to_decide(gap, low, high, margin, len(step.residual), bounds)
-        )
+        refuting = [float(bound) for bound in test.interval(level)]
+        null = 0.0 if step.exact else margin
+        draws = len(step.residual)
+        needed = draws_to_decide(gap, (low, high), refuting, margin, null, draws)
+        return row._replace(needed=needed)
     return row
 
 
 def draws_to_decide(
     gap: float,
-    low: float,
-    high: float,
+    confirming: Sequence[float],
+    refuting: Sequence[float],
     margin: float,
+    null: float,
     draws: int,
-    refuting: Sequence[float] | None = None,
 ) -> int | None:
-    """Draws at which the interval, narrower by 1/sqrt(draws), clears the margin on either side.
+    """Draws that decide a gap that stays what it is, as intervals narrow by 1/sqrt(draws).
 
-    `refuting` is the interval that refutes where it leaves 0 out: at the latest when both halves
-    fit into the margin, any gap is either refuted or confirmed. None where no affordable number
-    would decide: without it, at a gap that lies near the margin.
+    It is confirmed where the interval `confirming` lies inside the margin, refuted where the
+    interval `refuting` leaves out all differences up to `null`. A gap inside the margin may be
+    noise and is not taken to be refuted before any gap is decided, which is where both halves
+    together fit between null and margin. None where no affordable number decides, as of a gap at
+    the margin where null is the margin, or of one beyond it where nothing refutes (null = inf).
     """
-    half = _half(gap, low, high)
-    room = abs(margin - abs(gap))
-    growth = max(1.0, half / room) if room > 0 else inf
-    if refuting is not None:
-        growth = min(growth, (half + _half(gap, *refuting)) / margin)
+    size = abs(gap)
+    half, wide = _half(gap, *confirming), _half(gap, *refuting)
+    growth = inf
+    if size < margin:
+        growth = half / (margin - size)
+    elif size > null:
+        growth = wide / (size - null)
+    if null < margin:
+        growth = min(growth, (half + wide) / (margin - null))
     if growth > MOST_GROWTH**0.5:
         return None
-    return ceil(draws * growth**2)
+    return max(draws + 1, ceil(draws * growth**2))
 
 
 def _half(gap: float, low: float, high: float) -> float:

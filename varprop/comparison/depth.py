@@ -1,6 +1,7 @@
 """The predictions themselves against measured averages over networks, by equivalence."""
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from varprop.moments import EXACT
 from varprop.montecarlo import Sample
 from varprop.stats import (
     StudentizedTest,
+    TooFewDraws,
     Verdict,
     decide_exact,
     holm,
@@ -62,13 +64,13 @@ def judge_depth(
     tests = [_test(claim, level) for claim in claims]
     p_values = [
         1.0
-        if isinstance(test, str)
+        if isinstance(test, Judged)
         else margin_p_value(test, claim.residual, claim.exact, margin, level)
         for test, claim in zip(tests, claims, strict=True)
     ]
     adjusted = holm(p_values, error_rate).adjusted
     return [
-        _row(claim, test, float(p), margin, error_rate, false_pass, sound)
+        _row(claim, test, float(p), margin, error_rate, false_pass, level, sound)
         for claim, test, p in zip(claims, tests, adjusted, strict=True)
     ]
 
@@ -100,34 +102,40 @@ def _unit(theory: Prediction, node: str, quantity: str, point: int, other: int |
     return float(root[point] * root[point if other is None else other])
 
 
-def _test(claim: _Claim, level: float) -> StudentizedTest | str:
+def _test(claim: _Claim, level: float) -> StudentizedTest | Judged:
     try:
         tail = tail_guard(claim.measured)
         if not tail.trusted:
-            return UNEVEN.format(draws=len(claim.measured), share=float(tail.share))
+            note = UNEVEN.format(draws=len(claim.measured), share=float(tail.share))
+            return claim.row._replace(note=note)
         return studentized_test(claim.residual, 0.0, level)
+    except TooFewDraws as refusal:
+        return claim.row._replace(note=str(refusal), needed=refusal.needed)
     except ValueError as refusal:
-        return str(refusal)
+        return claim.row._replace(note=str(refusal))
 
 
 def _row(
     claim: _Claim,
-    test: StudentizedTest | str,
+    test: StudentizedTest | Judged,
     p: float,
     margin: float,
     error_rate: float,
     false_pass: float,
+    level: float,
     sound: bool,
 ) -> Judged:
-    if isinstance(test, str):
-        return claim.row._replace(note=test)
+    if isinstance(test, Judged):
+        return test
     low, high = (float(bound) for bound in test.interval(2 * false_pass))
     verdict, note = decide_exact(p, low, high, margin, error_rate), ""
     coarse = sound and not claim.exact
     if coarse and verdict is not Verdict.CONFIRMED and locate(low, high, margin) == "outside":
         verdict, note = Verdict.UNDECIDED, COARSE
-    gap = float(test.estimate)
-    open_ = verdict is Verdict.UNDECIDED and not note
-    needed = draws_to_decide(gap, low, high, margin, len(claim.measured)) if open_ else None
+    gap, needed = float(test.estimate), None
+    if verdict is Verdict.UNDECIDED and not note:
+        refuting = [float(bound) for bound in test.interval(level)]
+        null = 0.0 if claim.exact else inf if sound else margin
+        needed = draws_to_decide(gap, (low, high), refuting, margin, null, len(claim.measured))
     found = {"verdict": verdict, "gap": gap, "low": low, "high": high, "p_value": p}
     return claim.row._replace(**found, note=note, needed=needed)

@@ -14,11 +14,13 @@ from varprop.moments import correlation
 from varprop.montecarlo import Sample
 from varprop.stats import (
     StudentizedTest,
+    TooFewDraws,
     Verdict,
     decide_exact,
     holm,
     overall,
     spread_test,
+    studentized_draws,
     two_sample_test,
 )
 
@@ -85,6 +87,7 @@ class _Claim:
     a: Array
     b: Array
     paired: bool
+    exact: bool  # whether only rounding counts as no difference
     null: Bounds  # differences that count as none
     margin: float
     relative: bool  # columns are logarithms
@@ -94,58 +97,72 @@ class _Claim:
     def tested(self, level: float, false_pass: float) -> Judged:
         if self.note:
             return self.row._replace(note=self.note)
-        spread = self.row.test == "spread"
-        test = spread_test if spread else two_sample_test
-        compare = partial(test, level=level, paired=self.paired)
-        if (sure := self._sure()) is not None:
+        if (sure := self._sure(level)) is not None:
             return sure
+        spread = self.row.test == "spread"
+        test = partial(spread_test if spread else two_sample_test, level=level, paired=self.paired)
         try:
-            found = compare(self.a, self.b)
+            found = test(self.a, self.b)
             shift = float(np.clip(found.estimate, *self.null))
-            p = 1.0
-            if shift != found.estimate:
-                p = float(found.p_value if spread else compare(self.a, self.b - shift).p_value)
+            p = 1.0 if shift == found.estimate else float(test(*self._moved(shift)).p_value)
+        except TooFewDraws as refusal:
+            return self.row._replace(note=str(refusal), needed=refusal.needed)
         except ValueError as refusal:
             return self.row._replace(note=str(refusal))
-        return self._measured(found, p, false_pass)
+        return self._measured(found, p, level, false_pass)
 
-    def _sure(self) -> Judged | None:
-        """The row where nothing fluctuates but by rounding."""
+    def _moved(self, shift: float) -> tuple[Array, Array]:
+        """Columns that are alike where the two differ by `shift`: a spread is moved by scaling."""
+        if self.row.test == "spread":
+            return self.a * (1 + shift / 2), self.b * (1 - shift / 2)
+        return self.a, self.b - shift
+
+    def _sure(self, level: float) -> Judged | None:
+        """The row where nothing fluctuates but by rounding, over enough draws to tell.
+
+        Pairs that all agree to rounding are alike, however few they are.
+        """
         h, gaps = self.rounding, np.array([self.b.mean() - self.a.mean()])
         still = max(np.ptp(self.a), np.ptp(self.b)) <= h
         if self.paired:
             gaps = self.b - self.a
             still = np.ptp(gaps) <= h
+        most = min(h, *np.abs(self.null))
+        agree = self.paired and np.abs(gaps).max() <= most
         if self.row.test == "spread":
             gaps, still = np.zeros(1), still or max(self.a.std(), self.b.std()) <= h
-        if not still:
+        enough = min(len(self.a), len(self.b)) >= studentized_draws(0.0, level)
+        if not (agree or (still and enough)):
             return None
         low, middle, high = (self._gap(d) for d in (gaps.min(), gaps.mean(), gaps.max()))
         inside = self._gap(self.null[0]) <= middle <= self._gap(self.null[1])
         known = {"gap": middle, "low": low, "high": high, "p_value": 1.0 if inside else 0.0}
         return self.row._replace(**known, test="identity")
 
-    def _measured(self, found: StudentizedTest, p: float, false_pass: float) -> Judged:
-        low, high = (self._gap(float(bound)) for bound in found.interval(2 * false_pass))
-        return self.row._replace(
-            gap=self._gap(float(found.estimate)), low=low, high=high, p_value=p
+    def _measured(
+        self, found: StudentizedTest, p: float, level: float, false_pass: float
+    ) -> Judged:
+        confirming, refuting = (
+            [self._gap(float(bound)) for bound in found.interval(rate)]
+            for rate in (2 * false_pass, level)
         )
+        gap, null = self._gap(float(found.estimate)), 0.0 if self.exact else self.margin
+        draws = min(len(self.a), len(self.b))
+        needed = draws_to_decide(gap, confirming, refuting, self.margin, null, draws)
+        low, high = confirming
+        return self.row._replace(gap=gap, low=low, high=high, p_value=p, needed=needed)
 
     def _gap(self, difference: float) -> float:
         log = self.relative and self.row.test != "spread"
         return float(np.expm1(difference) if log else difference)
 
     def judged(self, row: Judged, p: float, error_rate: float) -> Judged:
+        """`row` with its verdict, given the adjusted p-value; only an open one needs more draws."""
         if row.note:
             return row
         verdict = decide_exact(p, row.low, row.high, self.margin, error_rate)
-        row = row._replace(verdict=verdict, p_value=p)
-        if verdict is not Verdict.UNDECIDED:
-            return row
-        needed = draws_to_decide(
-            row.gap, row.low, row.high, self.margin, min(len(self.a), len(self.b))
-        )
-        return row._replace(needed=needed)
+        needed = row.needed if verdict is Verdict.UNDECIDED else None
+        return row._replace(verdict=verdict, p_value=p, needed=needed)
 
 
 def _claims(a: Sample, b: Sample, margin: float, spread_margin: float) -> Iterator[_Claim]:
@@ -167,7 +184,7 @@ def _claims(a: Sample, b: Sample, margin: float, spread_margin: float) -> Iterat
         row = row._replace(
             regime="exact" if same else "approximate", value=typical[0], measured=typical[1]
         )
-        columns = x[:draws], y[:draws], paired
+        columns = x[:draws], y[:draws], paired, same
         null = (np.log1p(-margin), np.log1p(margin)) if log else (-margin, margin)
         yield _Claim(row, *columns, (-h, h) if same else null, margin, log, h, note)
         if log:

@@ -53,14 +53,7 @@ def two_sample_test(
                 "cut the longer one, or pass paired=False"
             )
         return studentized_test(b - a, 0.0, level)
-    fewest = studentized_draws(0.0, level)
-    short = min(len(a), len(b))
-    if short < fewest:
-        raise TooFewDraws(
-            f"a two-sample test at level {level:g} needs {fewest} draws of each, got {len(a)} and "
-            f"{len(b)}. Draw {fewest - short} more.",
-            fewest,
-        )
+    short = _enough(a, b, level)
     (second_a, third_a), (second_b, third_b) = _cumulants(a), _cumulants(b)
     variance = second_a + second_b
     if variance <= 0:
@@ -90,7 +83,9 @@ def spread_test(
 
     The estimate is 2 tanh(r/2) for spreads with the ratio exp(r). Raises as `two_sample_test`.
     """
-    far_a, far_b = (np.abs(x - np.median(x)) for x in (_one_node("a", a), _one_node("b", b)))
+    a, b = _one_node("a", a), _one_node("b", b)
+    _enough(a, b, level)
+    far_a, far_b = (np.abs(x - np.median(x)) for x in (a, b))
     unit = (far_a.mean() + far_b.mean()) / 2
     if not unit > 0:
         raise ValueError(
@@ -101,13 +96,25 @@ def spread_test(
 
 
 def _one_node(name: str, values: ArrayLike) -> Floats:
-    array = draws_first(name, values, fewest=2)
+    array = draws_first(name, values)
     if array.ndim != 1:
         raise ValueError(
             f"{name} must have shape (draws,), got {array.shape}. Test one node at a time, and "
             "share the error rate among them with holm."
         )
     return array
+
+
+def _enough(a: Floats, b: Floats, level: float) -> int:
+    """The smaller number of draws; raises TooFewDraws where it is too small for `level`."""
+    fewest, short = studentized_draws(0.0, level), min(len(a), len(b))
+    if short < fewest:
+        raise TooFewDraws(
+            f"a two-sample test at level {level:g} needs {fewest} draws of each, got {len(a)} and "
+            f"{len(b)}. Draw {fewest - short} more.",
+            fewest,
+        )
+    return short
 
 
 def _cumulants(x: Floats) -> tuple[float, float]:
