@@ -106,6 +106,26 @@ def test_dead_draws_have_no_logarithm(seed):
     assert f"{report.dead} dead" in str(report)
 
 
+def test_what_is_zero_in_every_draw_is_alike_and_not_dead(seed):
+    """Branches that start at zero, and an input of zeros: two samples agree in them."""
+    still = vp.residual(16, 2, branch_weights="zeros")
+    a, b = (draw(s, still, draws=400, engine="explicit") for s in (seed, seed + 1))
+    report = vp.compare_samples(a, b)
+    row = next(r for r in report.rows() if r.node == "dense_2" and r.quantity == "second_moment")
+    assert row.verdict is CONFIRMED and row.test == "identity" and report.dead == 0
+    inputs = np.stack([np.ones(64), np.zeros(64)])
+    a, b = (draw(s, draws=400, inputs=inputs) for s in (seed, seed + 1))
+    assert vp.compare_samples(a, b).dead == 0
+    living = vp.mlp(16, 1, bias=vp.init.normal(std=0.1))
+    network = vp.mlp(16, 1, bias="zeros")
+    a, b = (
+        draw(s, n, draws=400, inputs=np.zeros((1, 16)), engine="explicit")
+        for s, n in ((seed, network), (seed + 1, living))
+    )
+    report = vp.compare_samples(a, b)
+    assert report.verdict is not CONFIRMED and report.dead == 400
+
+
 def test_few_draws_are_undecided_and_say_how_many(seed):
     report = vp.compare_samples(draw(seed, draws=30), draw(seed + 1, draws=30))
     assert report.verdict is UNDECIDED and any("needs" in r.note for r in report.rows())

@@ -52,7 +52,7 @@ def compare_samples(
     the weights and the dtypes are the same, beyond the margin where they are not. CONFIRMED: no gap
     differs, and all lie inside the `margin`, of spreads inside the `spread_margin`, each false with
     probability at most `false_pass`. UNDECIDED otherwise, with the draws that would decide; so are
-    nodes with dead draws, which are counted.
+    nodes that are dead in some draws, which are counted, and live in others.
 
     Raises ValueError for samples of other networks or inputs, not finite, or of two engines and
     one seed, whose draws share random numbers in no order.
@@ -75,7 +75,7 @@ def compare_samples(
         min(a.draws, b.draws),
         a.engine if a.engine == b.engine else f"{a.engine} against {b.engine}",
         a.seed,
-        dead=max(_dead(a), _dead(b)),
+        dead=_dead(a, b),
     )
 
 
@@ -175,7 +175,7 @@ def _claims(a: Sample, b: Sample, margin: float, spread_margin: float) -> Iterat
         point, other = index[0], index[1] if len(index) > 1 else None
         log, note = quantity.endswith("second_moment"), ""
         typical = float(np.mean(x)), float(np.mean(y))
-        if log:
+        if log and (x.any() or y.any()):  # two signals that are always 0 are alike
             note = _no_logarithm(x, y)
             if not note:
                 x, y = np.log(x), np.log(y)
@@ -226,6 +226,12 @@ def _no_logarithm(x: Array, y: Array) -> str:
     )
 
 
-def _dead(sample: Sample) -> int:
-    squares = [sample.values(name, "second_moment") for name, _, _ in sample.network]
-    return int(np.any([(q < LEAST).any(1) for q in squares], axis=0).sum())
+def _dead(a: Sample, b: Sample) -> int:
+    """Draws of the sample that has more of them, in which a signal that lives in others is 0."""
+    dead = [np.zeros(s.draws, bool) for s in (a, b)]
+    for name, _, _ in a.network:
+        squares = [s.values(name, "second_moment") for s in (a, b)]
+        lives = np.any([(q >= LEAST).any(0) for q in squares], axis=0)
+        for found, q in zip(dead, squares, strict=True):
+            found |= ((q < LEAST) & lives).any(1)
+    return max(int(found.sum()) for found in dead)
