@@ -109,3 +109,28 @@ def test_what_is_refused(change, words):
     how = {"widths": WIDTHS, "node": "tanh_10", "draws": 10, "seed": 0, **change}
     with pytest.raises(ValueError, match=words):
         vp.width_study(tanh, **how)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"terms": 3}, r"terms must be 1 .* got 3"),
+        ({"order": True}, r"order must be 0 .* got True"),
+        ({"rate": "x"}, r"got rate 'x' and rate_margin 0\.5"),
+        ({"rate_margin": None}, r"got rate 1 and rate_margin None"),
+        ({"widths": None}, r"widths must be a sequence of whole numbers, got None"),
+        ({"build": None}, r"got NoneType and NoneType; pass functions"),
+        ({"inputs": np.ones((2, 16))}, r"got function and ndarray; pass functions"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_drawn(wrong, message, monkeypatch):
+    monkeypatch.delattr(widths, "simulate")
+    study = {"build": tanh, "widths": WIDTHS, "node": "tanh_10", "draws": 50, "seed": 0}
+    with pytest.raises(ValueError, match=message):
+        vp.width_study(**{**study, **wrong})
+
+
+@pytest.mark.parametrize("quantity", ["correlation", "cross_moment", "grad_cross_moment"])
+def test_a_pair_needs_two_inputs(quantity):
+    with pytest.raises(ValueError, match=rf"{quantity} is of two inputs, got 1; pass inputs="):
+        vp.width_study(tanh, WIDTHS, quantity, node="tanh_10", draws=50, seed=0)

@@ -1,6 +1,6 @@
 """width_study: does the gap between networks and theory vanish with the width, at its rate?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from varprop.comparison.checks import check_numeric, check_rates
+from varprop.gaussian import is_finite_real
 from varprop.montecarlo import Sample, simulate
 from varprop.montecarlo.devices import whole
 from varprop.montecarlo.sample import FLUCTUATIONS
@@ -23,7 +24,7 @@ from varprop.stats import (
     studentized_test,
     tail_guard,
 )
-from varprop.stats.extrapolation import FEWEST_WIDTHS
+from varprop.stats.extrapolation import FEWEST_WIDTHS, check_terms
 from varprop.theory import Prediction, predict
 
 if TYPE_CHECKING:
@@ -169,7 +170,14 @@ def width_study(
     """
     check_rates(margin, error_rate, false_pass)
     stated = _rate(order, rate, rate_margin)
+    check_terms(terms)
     sizes = _widths(widths)
+    if not callable(build) or not (inputs is None or callable(inputs)):
+        raise ValueError(
+            "build makes a network of a width, and inputs (or None) data of a network; got "
+            f"{type(build).__name__} and {type(inputs).__name__}; pass functions, such as "
+            "lambda n: varprop.mlp(n, 10)"
+        )
     if quantity not in QUANTITIES:
         raise ValueError(
             f"a width study compares averages over networks of {', '.join(QUANTITIES)}; got "
@@ -181,6 +189,11 @@ def width_study(
         x = None if inputs is None else inputs(network)
         theory = predict(network, x, order=order)
         check_numeric(theory)
+        if quantity in PAIRS and theory.points < 2:
+            raise ValueError(
+                f"{quantity} is of two inputs, got {theory.points}; pass inputs=, a function that "
+                "makes an array (2, size) for each network"
+            )
         own = int(np.random.SeedSequence((whole("seed", seed, least=0), n)).generate_state(1)[0])
         how: dict[str, Any] = {"engine": engine, "device": device, "seed": own}
         sample = simulate(network, x, draws=draws, backward="grad" in quantity, **how)
@@ -298,18 +311,21 @@ def _influences(squares: Array) -> Array:
 
 
 def _rate(order: int, rate: float | None, rate_margin: float) -> float:
-    if order not in (0, 1):
+    if isinstance(order, bool) or order not in (0, 1):
         raise ValueError(f"order must be 0 (the limit) or 1 (with the 1/n term), got {order!r}")
-    stated = float(order + 1 if rate is None else rate)
-    if not 0 < rate_margin < stated <= 6:
+    stated = order + 1 if rate is None else rate
+    real = is_finite_real(stated) and is_finite_real(rate_margin)
+    if not real or not 0 < rate_margin < stated <= 6:
         raise ValueError(
-            f"a rate lies above its margin and is at most 6, got rate {stated:g} and rate_margin "
+            f"a rate lies above its margin and is at most 6, got rate {stated!r} and rate_margin "
             f"{rate_margin!r}"
         )
-    return stated
+    return float(stated)
 
 
 def _widths(widths: Sequence[int]) -> list[int]:
+    if not isinstance(widths, Iterable):
+        raise ValueError(f"widths must be a sequence of whole numbers, got {widths!r}")
     sizes = sorted({whole("a width", n, least=1) for n in widths})
     if len(sizes) < FEWEST_WIDTHS:
         raise ValueError(

@@ -126,8 +126,7 @@ def fit_widths(
         for name, x in (("widths", widths), ("gaps", gaps), ("standard_errors", standard_errors))
     )
     positive("stated", stated)
-    if terms not in (1, 2):
-        raise ValueError(f"terms must be 1 (b/n^k) or 2 (and c/n^(k+1)), got {terms!r}")
+    check_terms(terms)
     if not (n.ndim == 1 and n.shape == gap.shape == error.shape):
         raise ValueError(
             "widths, gaps and standard_errors are three arrays (widths,), got shapes "
@@ -174,6 +173,12 @@ def fit_widths(
         rate_fit_p=float(stats.chi2.sf(least, freedom - 1)),
         signal_p=signal_p,
     )
+
+
+def check_terms(terms: int) -> None:
+    """Raises ValueError for other numbers of terms than one and two."""
+    if isinstance(terms, bool) or terms not in (1, 2):
+        raise ValueError(f"terms must be 1 (b/n^k) or 2 (and c/n^(k+1)), got {terms!r}")
 
 
 def _columns(k: float, n: Floats, terms: int) -> Floats:
