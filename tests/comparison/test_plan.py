@@ -9,7 +9,9 @@ import pytest
 import sympy as sp
 
 import varprop as vp
+from varprop.comparison.design import Design
 from varprop.comparison.plan import Cost, Planned
+from varprop.comparison.steps import steps
 from varprop.stats import Look, draws_needed, draws_to_certify, schedule
 
 NET = vp.mlp(32, 2)
@@ -36,6 +38,19 @@ def test_the_last_look_has_the_power_that_is_promised(planned):
     assert planned.usual < planned.draws < 4 * at_least
     finer = vp.plan(NET, 0.05, engine="conditional")
     assert 8 < finer.draws / planned.draws < 10  # as the square of the discrepancy
+
+
+@pytest.mark.parametrize(
+    "network",
+    [NET, vp.residual(8, 3, scale=0.5), vp.residual(8, 3, scale=0.5, closing=False)],
+    ids=["mlp", "residual", "open"],
+)
+@pytest.mark.parametrize("points", [1, 2])
+def test_the_tests_planned_for_are_no_fewer_than_those_made(network, points, rng, seed):
+    x = rng.normal(size=(points, network.sizes[network.input]))
+    sample = vp.simulate(network, x, draws=2, seed=seed, engine="explicit")
+    made = len(list(steps(network, sample)))
+    assert made <= Design.of(vp.predict(network, x)).tests
 
 
 def test_a_plan_is_a_result(planned):

@@ -46,7 +46,7 @@ class Design:
                 spread = _spread(n.layer.activation, laws[n.inputs[0]].diagonal)
                 variances.append(spread / size[n.name])
         least = max(LEAST, _studentized_floor(network, laws, error_rate))
-        tests = 4 * len(variances) * points * (points + 1) // 2
+        tests = 4 * (len(network.nodes) - 1) * points * (points + 1) // 2
         return Design(max(variances, default=0.0), tests, least)
 
     def draws(self, margin: float, false_pass: float, power: float = POWER) -> int:

@@ -42,8 +42,8 @@ def verify(
     The looks share the error rates (`stats.sequential`), so `error_rate` and `false_pass` hold for
     the whole run. It ends when some row is refuted, when all rows are confirmed that networks can
     confirm, or at `budget` networks; by default so many that they decide every row whose null law
-    is exact, however near to the margin its gap is. `draws` asks for one look at that many. The
-    rows are those of `compare` on the draws used, at the levels `Report.at`.
+    is exact, however near to the margin its gap is, unless it is dead in many. `draws` asks for one
+    look at that many. The rows are those of `compare` on the draws used, at the levels `Report.at`.
 
     See `compare` for margin and error rates, `simulate` for the rest. Raises ValueError for an
     activation that passes no gradient, like step: its backward steps are all zero.
