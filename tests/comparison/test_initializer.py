@@ -169,3 +169,11 @@ class Heavy(Law):
 def test_what_is_refused(fill, law, shape, how, words):
     with pytest.raises(ValueError, match=words):
         vp.check_initializer(fill, law, shape, **how)
+
+
+def test_the_report_speaks_of_tensors_and_of_constants_without_spread():
+    one = vp.check_initializer(init.orthogonal_, "orthogonal", SHAPE, draws=1)
+    assert one.verdict is UNDECIDED and "one tensor decides nothing" in str(one)
+    assert "network" not in str(one)
+    constant = vp.check_initializer(init.ones_, vp.init.constant(2.0), SHAPE)
+    assert constant.verdict is REFUTED and "gap -50.00% in" in str(constant)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from varprop.comparison.checks import check_rates
-from varprop.comparison.decide import judge_steps
+from varprop.comparison.decide import ONE, judge_steps
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.rounding import tolerance
 from varprop.comparison.steps import Step
@@ -36,15 +36,15 @@ Fill = Callable[[torch.Tensor], Any]
 
 MOST_ENTRIES = 2**27
 POWER = 0.999
-UNITS = {"mean": " of a standard deviation"}
+FEW = "one tensor decides nothing of a law with dependent entries: draw many"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class InitializerReport(Report):
     """A `Report` on the moments of one weight entry; `draws` counts tensors of the `shape`.
 
-    Gaps: of the mean in standard deviations, of variance and kurtosis relative. `seed` is -1 where
-    the function draws from torch's global stream.
+    Gaps: of the mean in standard deviations (of a constant relative), of variance and kurtosis
+    relative. `seed` is -1 where the function draws from torch's global stream.
     """
 
     law: str = ""
@@ -52,9 +52,9 @@ class InitializerReport(Report):
 
     def __str__(self) -> str:
         row = self.worst
-        gap = (
-            f"gap {row.gap:+.2%}{UNITS.get(row.quantity, '')} in [{row.low:+.2%}, {row.high:+.2%}]"
-        )
+        spread = any(r.quantity == "variance" for r in self.judged)
+        unit = " of a standard deviation" if spread and row.quantity == "mean" else ""
+        gap = f"gap {row.gap:+.2%}{unit} in [{row.low:+.2%}, {row.high:+.2%}]"
         note = f"; {row.note}" if row.note else ""
         if self.needed is not None:
             note += f"; about {self.needed} tensors would decide"
@@ -99,7 +99,8 @@ def check_initializer(
     where they are too skewed. Of laws with
     dependent entries (orthogonal, sparse) the replicate is the tensor: its averages are compared by
     a studentized test, or to rounding where they do not vary. So moments are tested, and neither
-    independence nor the whole shape.
+    independence nor the whole shape; where entries depend on each other that the law says are iid,
+    the error rates are not the stated ones.
 
     REFUTED: some moment differs, at family-wise `error_rate`. CONFIRMED: none does, and all lie
     inside the `margin`, each false with probability at most `false_pass`. `draws` (tensors) are by
@@ -300,6 +301,7 @@ def _beside(row: Judged, w: Array, stated: _Stated, size: int) -> Judged:
     }
     value, measured = numbers[row.quantity]
     needed = None if row.needed is None else ceil(row.needed / size)
+    row = row._replace(note=FEW) if row.note == ONE else row
     return row._replace(value=value, measured=float(measured), needed=needed)
 
 
