@@ -1,5 +1,7 @@
 """measure: the same numbers as the explicit engine, and nothing of the module changed."""
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import fields
 
@@ -117,6 +119,21 @@ def test_a_module_computes_in_its_own_format(network, dtype):
         assert 0 < abs(found - value) < 60 * torch.finfo(dtype).eps * value
 
 
+def test_threads_measure_what_one_measures(network):
+    """torch.export and the default generators are those of the whole process."""
+
+    def one(seed):
+        return vp.measure(Block, network=network, draws=3, seed=seed).values(
+            "tanh_1", "second_moment"
+        )
+
+    alone, state = [one(seed) for seed in range(6)], torch.get_rng_state()
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(one, range(6)))
+    np.testing.assert_array_equal(together, alone)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_one_network_has_no_standard_error(network):
     frame = vp.measure(Block(), network=network).frame()
     assert frame["standard_error"].isna().all() and not frame["trusted"].any()
@@ -151,6 +168,33 @@ class ByCount(Block):
 
 
 SAME = Block()
+
+
+def with_one_layer_of_all(net):
+    def make():
+        module = Block()
+        module.read = SAME.read
+        return module
+
+    return vp.measure(make, network=net, draws=2)
+
+
+def seeded_by_turns(net):
+    seeds = itertools.cycle((0, 1))
+
+    def make():
+        torch.manual_seed(next(seeds))
+        return Block()
+
+    return vp.measure(make, network=net, draws=3)
+
+
+def without_gradients(net):
+    with torch.inference_mode():
+        module = Block()
+    return vp.measure(module, network=net)
+
+
 BAD = {
     r"Block is of another network: node dense_1 of size 6 against dense_1 of size 8 in": (
         lambda net: vp.measure(Block(), network=vp.mlp(6, 2))
@@ -164,6 +208,9 @@ BAD = {
     r"draw 1 has the parameters of draw 0; pass a function that makes a fresh": (
         lambda net: vp.measure(lambda: SAME, network=net, draws=2)
     ),
+    r"draw 1 has read.weight, of node dense_3, of draw 0; every call must": with_one_layer_of_all,
+    r"draw 2 has \S+.weight, of node dense_1, of draw 0; every call must draw all": seeded_by_turns,
+    r"must be made outside of torch.inference_mode, got \S+ from inside": without_gradients,
     r"draw 1 has other parameters than draw 0": (
         lambda net: vp.measure(one_bias_less(), network=net, draws=2)
     ),

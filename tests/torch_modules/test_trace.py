@@ -200,6 +200,14 @@ def test_laws_by_default_for_all_and_by_path():
     assert float(some["dense_2"].layer.weight_law.variance) == pytest.approx(0.01)
 
 
+def test_a_module_that_is_one_layer_has_torch_s_laws_and_the_empty_path():
+    for module in (nn.Linear(3, 4), nn.Linear(3, 4, bias=False)):
+        (layer,) = [node.layer for node in vp.trace(module) if node.name == "dense_1"]
+        assert layer.weights == vp.init.torch_default_weight()
+    told = vp.trace(nn.Linear(3, 4), weights={"": "kaiming_normal"})
+    assert told["dense_1"].layer.weights == vp.init.kaiming_normal()
+
+
 def test_weights_that_no_constructor_filled_need_a_law():
     def rule(m, x):
         return functional.linear(x, m.w)

@@ -16,7 +16,7 @@ from varprop.montecarlo.shared import full_precision, own_numbers
 from varprop.montecarlo.streams import Stream, stream_states
 from varprop.montecarlo.weights import BLOCK, Group
 from varprop.network import Network, check_not_symbolic
-from varprop.torch_modules.modules import check_module, evaluated, type_name
+from varprop.torch_modules.modules import check_module, evaluated, one_thread, type_name
 from varprop.torch_modules.subject import Subject
 
 FACTORY = (0, 0, 0)  # the key of the stream from which modules are made
@@ -37,7 +37,7 @@ def measure(
     Every node of `network` is measured in evaluation mode, in the module's own dtype and on its
     device: values, gradients by autograd, and tangents in forward mode. Inputs, tangents and
     cotangents are those of the explicit engine at the same seed. No parameter, gradient or mode of
-    the module changes.
+    the module changes. Threads take turns.
 
     One network suffices for `compare` where null laws are known (Gaussian weights and biases, one
     input). Of 4 000 true networks of He weights each (n = 32 to 128, depth 5 to 20, ReLU and tanh)
@@ -47,7 +47,7 @@ def measure(
     the depth; 5 % off, 71 to 77. Elsewhere one network is UNDECIDED: measure many.
 
     Raises ValueError for a module of another graph than `network`, several draws of one module,
-    parameters that are not finite, and whatever `trace` refuses.
+    parameters that are not finite, weights that an earlier draw had, and whatever `trace` refuses.
     """
     check_not_symbolic(network, "measure needs")
     draws, seed = whole("draws", draws, least=1), whole("seed", seed, least=0)
@@ -63,12 +63,15 @@ def measure(
     parts: list[dict[str, Record]] = []
     defects: list[np.ndarray] = []
     subject, previous = None, {}
+    met: dict[tuple[str, bytes], int] = {}
     with own_stream(seed):
         for draw in range(draws):
             one = check_module(make())
             if subject is None:
                 subject = Subject.of(one, network)
             tensors = subject.tensors(one, draw, previous)
+            if draws > 1:
+                subject.check_fresh(tensors, draw, met)
             with own_numbers(subject.device), full_precision, evaluated(one):
                 ends = draw_ends(network, x, seed, _place(draw), subject.device, subject.dtype)
                 record, defect = subject.run(one, tensors, *ends)
@@ -100,7 +103,7 @@ def own_stream(seed: int) -> Iterator[None]:
     """torch's default generators on streams of `seed`; afterwards they are where they were."""
     cuda = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
     state = stream_states(seed, FACTORY)[0]
-    with torch.random.fork_rng(devices=list(cuda)):
+    with one_thread, torch.random.fork_rng(devices=list(cuda)):
         torch.set_rng_state(Stream(torch.device("cpu")).start(state).get_state())
         for k in cuda:
             place = torch.device("cuda", k)

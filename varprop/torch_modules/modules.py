@@ -1,5 +1,6 @@
 """What is read off a module without changing it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,9 @@ import torch
 from torch import nn
 
 from varprop.montecarlo.devices import DTYPES
+
+# torch has one export, one default generator, and a module one mode: threads take turns
+one_thread = threading.RLock()
 
 
 @contextmanager
@@ -35,6 +39,11 @@ def kind_of(module: nn.Module) -> tuple[torch.dtype, torch.device]:
         return torch.get_default_dtype(), torch.device("cpu")
     first, tensor = floats[0]
     for name, other in floats:
+        if other.is_inference():
+            raise ValueError(
+                f"a module must be made outside of torch.inference_mode, got {name} from inside, "
+                "of which torch computes no gradients; make it under torch.no_grad"
+            )
         if (other.dtype, other.device) != (tensor.dtype, tensor.device):
             raise ValueError(
                 "a module must have one dtype and one device, got "

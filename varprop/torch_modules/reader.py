@@ -184,8 +184,10 @@ class Reader:
         return found
 
     def _dense_layer(self, name: str, matrix: torch.Tensor, offset: bool) -> Dense:
-        path = name.removesuffix(".weight")
-        default = isinstance(dict(self.module.named_modules()).get(path), nn.Linear)
+        parts = dict(self.module.named_modules())
+        owner, _, last = name.rpartition(".")  # "" and "weight" of a module that is one layer
+        default = last == "weight" and isinstance(parts.get(owner), nn.Linear)
+        path = owner if default else name.removesuffix(".weight")
         fan_out, fan_in = matrix.shape
         bias = self.bias.at(path, default) if offset else None
         return Dense(fan_in, fan_out, self.weights.at(path, default), bias)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from varprop.comparison.checks import difference
+from varprop.layers import Dense
 from varprop.montecarlo.record import Record, measure
 from varprop.montecarlo.shared import forward_mode
 from varprop.network import Network
@@ -18,6 +20,7 @@ from varprop.torch_modules.reader import Operation
 from varprop.torch_modules.trace import traced
 
 Values = dict[str, torch.Tensor]
+TELLING = 16  # entries of a continuous law that are the same in two draws by no chance
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,24 @@ class Subject:
                 "a fresh module each time it is called, from torch's default generator"
             )
         return read
+
+    def check_fresh(self, tensors: Values, draw: int, met: dict[tuple[str, bytes], int]) -> None:
+        """Raises ValueError for weights that an earlier draw had; `met`: those of all draws."""
+        for operation in self.operations:
+            layer = self.network[operation.node].layer
+            if not isinstance(layer, Dense) or not layer.weight_law.atomless:
+                continue
+            name = operation.tensors[0]
+            if tensors[name].numel() < TELLING:
+                continue
+            content = tensors[name].contiguous().view(torch.uint8).cpu().numpy().tobytes()
+            first = met.setdefault((name, blake2b(content, digest_size=16).digest()), draw)
+            if first != draw:
+                raise ValueError(
+                    f"draw {draw} has {name}, of node {operation.node}, of draw {first}; every "
+                    "call must draw all weights afresh, from torch's default generator, and must "
+                    "not seed it"
+                )
 
     def run(
         self,

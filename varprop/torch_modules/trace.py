@@ -11,7 +11,7 @@ from torch import nn
 from varprop.network import Network
 from varprop.torch_modules.export import exported
 from varprop.torch_modules.laws import Assigned, Laws
-from varprop.torch_modules.modules import check_module, evaluated, kind_of, type_name
+from varprop.torch_modules.modules import check_module, evaluated, kind_of, one_thread, type_name
 from varprop.torch_modules.reader import Operation, Reader
 
 
@@ -45,7 +45,7 @@ def traced(
 ) -> tuple[TracedNetwork, tuple[Operation, ...]]:
     """The network, and how the module computes each node after the input."""
     laws = Assigned("weights", weights), Assigned("bias", bias)
-    with evaluated(module):
+    with one_thread, evaluated(module):
         reader = Reader(module, exported(module, channels, *kind_of(module)), *laws)
     for assigned in laws:
         assigned.check_used()
