@@ -6,7 +6,11 @@
 The tests that use the fixture `matches_theory` or the marker `varprop` share the session's budget
 (--varprop-budget) in proportion to their weights; parametrized tests count one by one. Every worker
 of pytest-xdist collects the same tests, so the shares agree. Calls of `assert_matches_theory` in
-other tests have the session's seed and scale, and an error rate of 1e-6 beside the budget.
+other tests have the session's seed and scale, and an error rate of 1e-6 beside the budget;
+an `error_rate` that a call gives is beside it too. The summary adds up what all were allowed.
+
+The seed of an assertion is made of the session's seed, the id of the test and the number of the
+assertion in it, in the order of the calls: in threads, that is the order in which they come.
 
 Imported in every pytest run: only the standard library, pytest and light modules of this package.
 """
@@ -16,6 +20,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import count
 from math import inf, isfinite, isnan
 from typing import Any
 
@@ -130,13 +135,15 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
                 f"the marker varprop takes {', '.join(SETTINGS)} and weight by name, got "
                 f"{unknown[0]!r} at {item.nodeid}"
             )
-        found = {**mark.kwargs, **found}
+        given = {name: value for name, value in mark.kwargs.items() if value is not None}
+        found = {**given, **found}
     return found
 
 
 def _weight(item: pytest.Item) -> float:
     weight = _marked(item).get("weight", 1)
-    if not (isinstance(weight, (int, float)) and isfinite(weight) and weight > 0):
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not (number and isfinite(weight) and weight > 0):
         raise pytest.UsageError(
             f"weight must be a positive number, got {weight!r} at {item.nodeid}"
         )
@@ -158,10 +165,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
         runner.running = before
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that another plugin runs again has the same seeds again, and so the same answer."""
+    assert runner.running is not None  # by pytest_runtest_protocol, around every run
+    runner.running.numbers = count(1)
+
+
 def _running(item: pytest.Item) -> runner.RunningTest:
     session = item.config.stash[SESSION]
-    marked = _marked(item)
-    marked.pop("weight", None)
     rerun = f"pytest {shlex.quote(_typed(item))} --varprop-seed {session.seed + 1}"
     rerun += f" --varprop-scale {runner.LARGER * session.scale:g}"
 
@@ -170,11 +182,15 @@ def _running(item: pytest.Item) -> runner.RunningTest:
         text = f"{session.seed}:{item.nodeid}:{number}"
         return int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
 
+    def settings() -> dict[str, Any]:
+        """As the markers are now: a fixture or the test may have added one."""
+        return {name: value for name, value in _marked(item).items() if name != "weight"}
+
     def record(assertion: runner.Assertion) -> None:
         item.user_properties.extend(_properties(assertion))
 
     share = session.shares.get(item.nodeid)
-    return runner.RunningTest(seed, share, session.scale, rerun, marked, record)
+    return runner.RunningTest(seed, share, session.scale, rerun, settings, record)
 
 
 def _typed(item: pytest.Item) -> str:

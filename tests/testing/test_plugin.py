@@ -143,9 +143,44 @@ def test_the_closest_marker_wins_and_an_argument_over_it(inner):
 
         @pytest.mark.varprop(margin=0.3)
         def test_it():
-            assert runner.running.settings == {"margin": 0.3, "false_pass": 0.01}
+            assert runner.running.settings() == {"margin": 0.3, "false_pass": 0.01}
             assert assert_matches_theory(vp.mlp(8, 1)).margin == 0.3
             assert assert_matches_theory(vp.mlp(8, 1), margin=0.45).margin == 0.45
+    """
+    run, _ = inner(text)
+    run.assertoutcome(passed=1)
+
+
+def test_a_marker_that_a_fixture_or_the_test_adds_counts(inner):
+    text = """
+        import pytest
+        import varprop as vp
+
+        @pytest.fixture
+        def rough(request):
+            request.node.add_marker(pytest.mark.varprop(margin=0.4))
+
+        def test_by_a_fixture(rough, matches_theory):
+            assert matches_theory(vp.mlp(8, 1)).margin == 0.4
+
+        def test_by_the_test(request, matches_theory):
+            request.applymarker(pytest.mark.varprop(margin=0.4))
+            assert matches_theory(vp.mlp(8, 1)).margin == 0.4
+    """
+    run, _ = inner(text)
+    run.assertoutcome(passed=2)
+
+
+def test_none_in_a_marker_leaves_the_default(inner):
+    text = """
+        import pytest
+        from varprop.testing import runner
+
+        pytestmark = pytest.mark.varprop(margin=0.4, weight=2)
+
+        @pytest.mark.varprop(margin=None, false_pass=None, weight=None)
+        def test_it():
+            assert runner.running.settings() == {"margin": 0.4}
     """
     run, _ = inner(text)
     run.assertoutcome(passed=1)
@@ -167,6 +202,35 @@ def test_every_assertion_has_its_own_seed_from_the_test_id_and_the_session(inner
     everything = [s for found in (first, fresh) for pair in found.values() for s in pair]
     assert len(set(everything)) == len(everything) == 20
     assert all(0 <= s < 2**32 for s in everything)
+
+
+AGAIN = """
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item):
+        for _ in range(2):
+            item._initrequest()
+            runtestprotocol(item)
+        return True
+"""
+
+
+def test_a_test_that_is_run_again_has_the_same_seeds(inner):
+    _, pytester = inner("")
+    pytester.makeconftest(AGAIN)
+    pytester.makepyfile(
+        """
+        from varprop.testing import runner
+
+        def test_it():
+            test = runner.running
+            with open("seeds", "a") as file:
+                print(test.seed(next(test.numbers)), file=file)
+        """
+    )
+    pytester.inline_run(*PLUGIN)
+    first, second = (pytester.path / "seeds").read_text().split()
+    assert first == second
 
 
 # -- what a user sees -------------------------------------------------------------------------
@@ -349,6 +413,7 @@ def test_a_bad_option_is_a_usage_error_with_the_rule(inner, name):
         ("0.1", "the marker varprop takes margin, * and weight by name, got 0.1 at *::test_it"),
         ("tolerance=1", "the marker varprop takes margin, * and weight by name, got 'tolerance'*"),
         ("weight=0", "*weight must be a positive number, got 0 at *::test_it"),
+        ("weight=True", "*weight must be a positive number, got True at *::test_it"),
     ],
 )
 def test_a_bad_marker_is_a_usage_error_that_names_the_test(inner, mark, message):

@@ -102,7 +102,10 @@ def _studentized_floor(network: Network, laws: Mapping[str, Moments], error_rate
     """
     dense = {n.name: n.layer for n in network if isinstance(n.layer, Dense)}
     pairs = laws[network.input].mean.shape[-1] > 1
-    exact = all(layer.weight_law.gaussian for layer in dense.values()) and not pairs
+    laws_drawn = [
+        law for layer in dense.values() for law in (layer.weight_law, layer.bias_law) if law
+    ]
+    exact = all(law.gaussian or law.variance == 0 for law in laws_drawn) and not pairs
     if exact or not dense:
         return 0
     narrowest = min(network.sizes[name] for name in dense)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import varprop as vp
 from varprop.testing import runner
-from varprop.testing.power import draws_that_see, enough, smallest_fault
+from varprop.testing.power import draws_that_see, enough, enough_to_test, smallest_fault
 from varprop.testing.runner import ERROR_RATE, LARGER, Assertion, RunningTest
 from varprop.testing.subjects import Subject, subject_of
 from varprop.testing.words import damning, described, untested
@@ -123,13 +123,15 @@ def _asked(given: dict[str, Any], test: RunningTest | None, number: int) -> Aske
 
     session, fixed = {}, given
     if test is not None:
-        fixed = {**test.settings, **given}
+        fixed = {**test.settings(), **given}
         session = {
             "error_rate": test.error_rate(number),
             "seed": test.seed(number),
             "scale": test.scale,
         }
     asked = Asked(**{**DEFAULTS, **session, **fixed}, fixed=frozenset(fixed))
+    if not isinstance(asked.equivalence, bool):
+        raise ValueError(f"equivalence must be True or False, got {asked.equivalence!r}")
     check_rates(asked.margin, asked.error_rate, asked.false_pass, "steps")
     if asked.draws is not None:
         whole("draws", asked.draws, least=1)
@@ -154,9 +156,12 @@ def _judged(subject: Subject, inputs: Any, asked: Asked) -> tuple["Report", floa
         report = vp.compare(theory, subject.sample(draws, asked.seed), **rates)
         seen = smallest_fault(report)
         fixed = subject.single or asked.draws is not None or asked.equivalence
-        if fixed or seen <= asked.margin or seen == inf:
+        if fixed or seen <= asked.margin:
             break
-        draws = enough(report, asked.margin)
+        more = enough(report, asked.margin) if seen < inf else enough_to_test(report)
+        if more is None:
+            break
+        draws = more
     assert report is not None
     return report, seen
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from varprop.theory import Prediction
 
 STEPS = ("exact", "t", "identity")  # tests of one step, beside those of their drift
+GROWTH = 4  # times the draws, at most, where a step fluctuates too unevenly to be tested
 HEADROOM = 1.05  # of draws, because where no null law is known the spread is an estimate
 
 
@@ -30,7 +31,10 @@ def smallest_fault(report: "Report") -> float:
     """The smallest fault in one step that would have escaped as often as the report's false pass.
 
     That of the least sharply tested step, from the width of its interval; infinite where a step
-    could not be tested.
+    could not be tested. In a step whose rule holds only to leading order in the width, which is
+    allowed the margin, it is what a fault must have beyond that margin.
+
+    Raises ValueError for what is no report of `compare` or `verify`.
     """
     from varprop.stats import smallest_detectable
 
@@ -48,13 +52,26 @@ def enough(report: "Report", margin: float) -> int:
     return ceil(HEADROOM * draws_needed(margin, variance, *rates))
 
 
+def enough_to_test(report: "Report") -> int | None:
+    """Draws that its untested steps ask for; None where no number of draws would do."""
+    wanted = [row.needed for row in report.rows() if isnan(row.gap)]
+    known = [needed for needed in wanted if needed is not None]
+    if not known or len(known) < len(wanted):
+        return None
+    return min(ceil(HEADROOM * max(known)), GROWTH * report.draws)
+
+
 def _sharpness(report: "Report") -> tuple[float, tuple[float, float, int]]:
     """The largest relative variance of a step in one draw; false alarms, false passes, tests."""
     from varprop.comparison.judge import FAMILIES
     from varprop.stats import quantile
 
-    assert report.at is not None  # reports of compare and verify say at which levels they judge
-    draws, error_rate, false_pass = report.at
+    if (at := getattr(report, "at", None)) is None:
+        raise ValueError(
+            "smallest_fault needs a report of varprop.compare or varprop.verify, which says at "
+            f"which levels it judges, got {type(report).__name__} without them"
+        )
+    draws, error_rate, false_pass = at
     steps = [row for row in report.rows() if row.test in STEPS]
     width = max((inf if isnan(row.gap) else row.high - row.low for row in steps), default=inf)
     error = width / 2 / float(quantile(false_pass, 0.0, upper=True))

@@ -29,14 +29,14 @@ class RunningTest:
 
     `seed` of the k-th assertion; `share` bounds the test's false alarms, None where it takes no
     part in a budget; `rerun` is the command that repeats the test on fresh and more networks;
-    `settings` are defaults of its assertions.
+    `settings` gives the defaults of its assertions.
     """
 
     seed: Callable[[int], int]
     share: float | None
     scale: float
     rerun: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Callable[[], dict[str, Any]] = dict
     record: Callable[[Assertion], None] = lambda assertion: None
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 

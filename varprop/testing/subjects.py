@@ -41,6 +41,9 @@ def subject_of(subject: Any, inputs: Any, weights: Any, bias: Any, engine: str |
 
 
 def _laws(network: "Network", inputs: Any, weights: Any, bias: Any, engine: str | None) -> Subject:
+    from varprop.network import check_not_symbolic
+
+    check_not_symbolic(network, "assert_matches_theory needs")
     if weights is not None or bias is not None:
         raise ValueError(
             "weights and bias say from which laws a module was drawn, and a Network has its own; "
@@ -57,8 +60,10 @@ def _laws(network: "Network", inputs: Any, weights: Any, bias: Any, engine: str 
 def _modules(subject: Any, inputs: Any, weights: Any, bias: Any) -> Subject:
     import torch
 
+    from varprop.torch_modules.measure import own_stream
+
     single = isinstance(subject, torch.nn.Module)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # leave the user's stream
+    with own_stream(0):  # leave the user's
         module = subject if single else subject()
     network = vp.trace(module, inputs, weights=weights, bias=bias)
 
