@@ -203,6 +203,14 @@ def test_the_smallest_fault_is_that_of_the_design(seed):
     assert smallest_fault(report) == pytest.approx(expected, rel=0.01)
 
 
+def test_the_smallest_fault_does_not_depend_on_what_was_measured(seed):
+    """It is a design: the interval around a gap is wider, the test is as sharp as at none."""
+    wider = vp.mlp(32, 2, weights=vp.init.normal(variance=1.6 * 2 / 32))
+    samples = (vp.simulate(network, draws=2000, seed=seed) for network in (NET, wider))
+    right, wrong = (smallest_fault(vp.compare(vp.predict(NET), sample)) for sample in samples)
+    assert wrong == pytest.approx(right, rel=0.02)
+
+
 def test_what_is_no_report_of_a_comparison_has_no_smallest_fault(seed):
     one, two = (vp.simulate(NET, draws=300, seed=seed + k) for k in range(2))
     saved = type(one).from_json(vp.compare(vp.predict(NET), one).to_json())

@@ -274,7 +274,7 @@ def test_a_wrong_theory_fails_with_what_it_takes_to_judge_and_repeat_it(inner):
             "*test_wrong_gain*",
             ">       assert_matches_theory(twice)",
             "E       AssertionError: the theory is REFUTED",
-            "E         *dense_* second_moment: effect +*% in [[]+*%, +*%] (exact test)",
+            "E         *_* *second_moment: effect +*% in [[]+*%, +*%] (* test)",
             "E       * draws (conditional engine), seed *, margin 0.3, error rate 0.000167, *",
             "E       fresh and larger: pytest *::test_wrong_gain --varprop-seed 1 --varprop-sc* 4",
         ]

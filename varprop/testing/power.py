@@ -1,10 +1,10 @@
 """What a report could see, and the draws that see a given fault."""
 
-from math import ceil, inf, isnan
+from math import ceil, inf, isnan, log
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from varprop.comparison import Report
+    from varprop.comparison import Judged, Report
     from varprop.theory import Prediction
 
 STEPS = ("exact", "t", "identity")  # tests of one step, beside those of their drift
@@ -73,6 +73,17 @@ def _sharpness(report: "Report") -> tuple[float, tuple[float, float, int]]:
         )
     draws, error_rate, false_pass = at
     steps = [row for row in report.rows() if row.test in STEPS]
-    width = max((inf if isnan(row.gap) else row.high - row.low for row in steps), default=inf)
+    width = max(map(_width, steps), default=inf)
     error = width / 2 / float(quantile(false_pass, 0.0, upper=True))
     return error**2 * draws, (error_rate / FAMILIES, false_pass, len(steps))
+
+
+def _width(row: "Judged") -> float:
+    """Of its interval, at no gap: that of a ratio is in proportion to what was measured."""
+    from varprop.comparison.decide import RATIOS
+
+    if isnan(row.gap):
+        return inf
+    if row.test == "exact" and row.quantity in RATIOS:
+        return log((1 + row.high) / (1 + row.low)) if row.low > -1 and row.high < inf else inf
+    return row.high - row.low
