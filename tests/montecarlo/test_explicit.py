@@ -211,3 +211,10 @@ def test_duality_is_rounding(seed):
         sample = vp.simulate(network, draws=64, seed=seed, dtype=dtype, engine="explicit")
         assert sample.duality is not None and sample.duality.shape == (64, 1)
         assert sample.duality.max() < 32 * eps
+
+
+def test_duality_of_sums_that_cancel_is_rounding(seed):
+    """Weights of two values make many an exact zero, of which both passes see the rounding alone."""
+    network = vp.mlp(6, 6, weights="rademacher")
+    sample = vp.simulate(network, draws=4000, seed=seed, dtype="float64", engine="explicit")
+    assert sample.duality is not None and sample.duality.max() < 1e-10

@@ -39,7 +39,8 @@ class Sample(Result):
     """Measurements of drawn networks: `values(node, quantity)` has one row per network.
 
     `inputs` is None for a fresh unit input in each draw. `duality` (draws, points) is the defect
-    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine; None for the conditional.
+    |u.(J t) - (J'u).t| / (|u| |J t| + |J'u| |t|) of the explicit engine, or relative to |g| |t| of
+    the node where it is largest if the sum cancels; None for the conditional.
     """
 
     network: Network
