@@ -326,3 +326,31 @@ def test_where_rounding_decides_the_first_step_a_fixed_point_is_reached():
     """relu6 is ReLU up to 6 roots of q = 0.5, so F(q) - q is below rounding; above, F(q) < q."""
     field = vp.mean_field("relu6", weight_variance=2.0, start=0.5)
     assert field.fixed_point == 0 and field.stability == "stable"
+
+
+@pytest.mark.parametrize(
+    ("phi", "weight"),
+    [(X * sp.cos(X), 1.0), (X + sp.sin(X) ** 2, 0.5), (sp.log(1 + X**2), 1.0)],
+    ids=str,
+)
+def test_a_stack_is_solved_where_quadrature_holds(phi, weight):
+    """Far or tiny variances that no quadrature reaches do not hide the fixed point of the stack."""
+    field = vp.mean_field(custom("own", phi), weight_variance=weight, bias_variance=0.1)
+    assert field.fixed_point == pytest.approx(field.iterate(1.0, 200)[-1], rel=1e-9)
+    line = vp.critical_line(custom("wave", X * sp.cos(X)), 0.1)
+    at = vp.mean_field(custom("wave", X * sp.cos(X)), weight_variance=line, bias_variance=0.1)
+    assert at.chi_perp == pytest.approx(1.0, rel=1e-9)
+
+
+def test_a_divergent_wave_has_no_limit_of_gradients():
+    """E (1 + sin 2z)^2 goes to 3/2, not to the square of the slope of phi(z)/z."""
+    field = vp.mean_field(custom("snake", X + sp.sin(X) ** 2), weight_variance=2.0)
+    assert field.fixed_point == np.inf
+    assert field.chi_perp_at(1e3) == pytest.approx(3.0, rel=1e-9)
+    with pytest.raises(ValueError, match="no limit far from 0.*chi_perp_at"):
+        _ = field.chi_perp
+
+
+def test_a_map_that_no_quadrature_reaches_says_why():
+    with pytest.raises(ValueError, match="the quadrature of second_moment of comb"):
+        _ = vp.mean_field(custom("comb", sp.sin(10**15 * X) * X), weight_variance=1.0).fixed_point

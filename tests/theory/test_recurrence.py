@@ -259,3 +259,12 @@ def test_a_symbolic_scale_is_a_parameter_and_no_argument_of_the_activation():
     found = recurrence(graph.network())
     assert sp.simplify(found.step - s**2 * (1 + eta) ** 2 * SECOND) == 0
     assert sp.simplify(found.gradient - s**2 * (1 + eta) ** 2) == 0
+
+
+def test_zero_is_a_fixed_point_beside_a_root_by_lambert():
+    """sin: q = 0 repels for sigma_w > 1, where the other root is that of the mean field."""
+    found = recurrence(stack("sin"))
+    zero, other = found.fixed_points
+    field = vp.mean_field("sin", weight_variance=4.0)
+    assert zero == 0 and [p.q for p in field.fixed_points][0] == 0
+    assert 4 * float(other.subs(s, 2)) == pytest.approx(field.fixed_point, rel=1e-12)

@@ -117,8 +117,12 @@ def ray(
     return trusted(found._replace(size=found.size + beside), phi, q1=q1, q2=q2)
 
 
+class Untrusted(ValueError):
+    """A quadrature whose estimated error is too large; the message says of what, and where."""
+
+
 def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
-    """The value, if its error is below TRUSTED of E |f|; ValueError otherwise.
+    """The value, if its error is below TRUSTED of E |f|; raises Untrusted otherwise.
 
     Where f vanishes for all likely z the error need only be `_faint`: no digit of E |f| is then
     within reach of the rules.
@@ -133,7 +137,7 @@ def trusted(found: Estimate, f: Any, **where: Any) -> np.ndarray:
     if "d" in at:
         at["c"] = 1 - at.pop("d")
     place = ", ".join(f"{k} = {v:g}" for k, v in at.items())
-    raise ValueError(
+    raise Untrusted(
         f"the quadrature of {getattr(f, 'label', f)} at {place} has an estimated error of "
         f"{found.error[worst]:.1e}, for a mean of {found.value[worst]:.3e}; declare the kinks of "
         "the activation if it has any that are not found, or choose a variance at which it does "

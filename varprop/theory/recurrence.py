@@ -75,8 +75,9 @@ class Recurrence:
     def fixed_points(self) -> tuple[Any, ...]:
         """The q >= 0 with step(q) = q, stable where the slope is below 1; `SECOND` if it is any q.
 
-        Roots whose sign depends on symbols are kept. Raises ValueError for a system in (q, mu), and
-        where SymPy finds no solution.
+        Roots whose sign depends on symbols are kept; of a root by Lambert's W the principal branch
+        is given, which is real or not by the symbols. Raises ValueError for a system in (q, mu),
+        and where SymPy finds no solution.
         """
         if self.mean_step is not None:
             raise ValueError(f"fixed points need one unknown, got the system {self}: ask .growth()")
@@ -91,6 +92,8 @@ class Recurrence:
             raise ValueError(
                 f"no formula for the fixed points of {self}: iterate with .values(depth)"
             ) from None
+        if self.step.subs(SECOND, 0) == 0:  # SymPy's roots by Lambert's W are of one branch
+            found = [sp.S.Zero, *(root for root in found if root != 0)]
         kept = [root for root in map(sp.factor, found) if root.is_extended_nonnegative is not False]
         return tuple(root for root in kept if root.is_real is not False)
 

@@ -15,7 +15,14 @@ from varprop import activations
 from varprop.activations import Activation
 from varprop.theory.arguments import check_numbers
 from varprop.theory.meanfield import limits
-from varprop.theory.meanfield.fixed_points import HIGH, MARGIN, PER_DECADE, find_root, noise
+from varprop.theory.meanfield.fixed_points import (
+    HIGH,
+    MARGIN,
+    PER_DECADE,
+    find_root,
+    noise,
+    where_trusted,
+)
 
 LOW = 1e-8  # the smallest q* looked for, besides 0: below it quadratures of slopes lose digits
 NEAR_ZERO = 1e-3  # the q at which the sign of E phi phi'' says where small variances go
@@ -141,7 +148,7 @@ def _crossings(f: Callable[[Any], Any], smallest: float = 0.0) -> list[float]:
     """Every q in (LOW, HIGH) at which f changes sign, between values above the noise."""
     q = np.logspace(np.log10(LOW), np.log10(HIGH), round(np.log10(HIGH / LOW)) * PER_DECADE + 1)
     with np.errstate(all="ignore"):
-        values = np.asarray(f(q))
+        values = where_trusted(f, q)
     clear = np.flatnonzero(np.isfinite(values) & (np.abs(values) > noise(q) + smallest))
     changes = np.flatnonzero(np.diff(np.sign(values[clear])))
     ends = [(q[clear[i]], q[clear[i + 1]]) for i in changes]

@@ -140,8 +140,13 @@ class MeanField(Stack, Result):
         q = self.fixed_point
         if 0 < q < np.inf:
             return None
-        ends = limits.at_zero(self.activation)[1] if q == 0 else limits.far_away(self.activation)
-        return limits.Ends(np.inf, np.inf) if ends is None else ends
+        if q == 0:
+            return limits.at_zero(self.activation)[1]
+        ends = limits.far_away(self.activation)
+        if ends is None:
+            return limits.Ends(np.inf, np.inf)
+        limits.refuse_waves(self.activation, ends)
+        return ends
 
     # -- correlation -------------------------------------------------------------------------
 

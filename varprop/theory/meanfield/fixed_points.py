@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from varprop.activations.quadrature import Untrusted
+
 LOW, HIGH, PER_DECADE = 1e-12, 1e8, 24
 FARTHEST = 1e150  # variances beyond it count as infinite
 CLOSE, FINER = 1e-2, 24  # the grid is refined where |F(q)/q - 1| is below CLOSE
@@ -47,7 +49,10 @@ class VarianceMap(NamedTuple):
 
 
 def fixed_points(F: VarianceMap) -> tuple[FixedPoint, ...]:
-    """Every fixed point in increasing order, 0 and infinity included where they are."""
+    """Every fixed point in increasing order, 0 and infinity included where they are.
+
+    Variances at which F is beyond quadrature are left out of the search.
+    """
     q, excess = _scan(F)
     known = np.flatnonzero(np.abs(excess) > noise(q))
     if not known.size:
@@ -136,11 +141,24 @@ def _scan(F: VarianceMap) -> tuple[np.ndarray, np.ndarray]:
     """A grid of q, finer where F(q) is within CLOSE of q, and F(q)/q - 1 on it."""
     decades = round(np.log10(HIGH / LOW))
     q = np.logspace(np.log10(LOW), np.log10(HIGH), decades * PER_DECADE + 1)
-    close = np.abs(F.excess(q)) < CLOSE
+    close = np.abs(where_trusted(F.excess, q)) < CLOSE
     cells = close[1:] | close[:-1]
     inner = np.geomspace(q[:-1][cells], q[1:][cells], FINER, endpoint=False).T.ravel()
     q = np.union1d(q, inner)
-    return q, F.excess(q)
+    excess = where_trusted(F.excess, q)
+    if np.isnan(excess).all():
+        F.excess(q)  # says why
+    return q, excess
+
+
+def where_trusted(f: Callable[[np.ndarray], Any], q: np.ndarray) -> np.ndarray:
+    """f on the grid q, nan where it is beyond quadrature, as very wide inputs of a wave are."""
+    try:
+        return np.asarray(f(q), float)
+    except Untrusted:
+        if q.size == 1:
+            return np.array([np.nan])
+    return np.concatenate([where_trusted(f, part) for part in np.array_split(q, 2)])
 
 
 def _dips(excess: np.ndarray, noise: np.ndarray) -> np.ndarray:

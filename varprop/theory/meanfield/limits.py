@@ -13,6 +13,7 @@ import numpy as np
 from varprop.activations import Activation, get
 
 NEAR, FAR = 1e-150, 1e12
+WAVES = 1e-3  # slopes far from 0 that differ by more have no limit
 GROWS = 1e6  # a slope above this at FAR is growth faster than linear
 
 
@@ -66,3 +67,15 @@ def far_away(phi: Activation) -> Ends | None:
         return None
     rounded = [0.0 if abs(slope) < 1e-9 else slope for slope in (right, left)]
     return Ends(*rounded)
+
+
+def refuse_waves(phi: Activation, far: Ends) -> None:
+    """Raise ValueError for phi whose slopes have no limit far from 0, as those of z + sin z."""
+    z = FAR * np.linspace(1.0, 2.0, 17)
+    slopes = np.concatenate([phi.slope(z) - far.right, phi.slope(-z) - far.left])
+    if np.abs(slopes).max() > WAVES:
+        raise ValueError(
+            f"the variance diverges, and the slope of {phi} has no limit far from 0, so that "
+            "gradients and correlations have none either; lower the weight variance, or use "
+            "chi_perp_at(q)"
+        )
