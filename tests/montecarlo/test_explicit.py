@@ -214,7 +214,7 @@ def test_duality_is_rounding(seed):
 
 
 def test_duality_of_sums_that_cancel_is_rounding(seed):
-    """Weights of two values make many an exact zero, of which both passes see the rounding alone."""
+    """Weights of two values make exact zeros, of which both passes see rounding alone."""
     network = vp.mlp(6, 6, weights="rademacher")
     sample = vp.simulate(network, draws=4000, seed=seed, dtype="float64", engine="explicit")
     assert sample.duality is not None and sample.duality.max() < 1e-10

@@ -347,7 +347,7 @@ def test_a_divergent_wave_has_no_limit_of_gradients():
     field = vp.mean_field(custom("snake", X + sp.sin(X) ** 2), weight_variance=2.0)
     assert field.fixed_point == np.inf
     assert field.chi_perp_at(1e3) == pytest.approx(3.0, rel=1e-9)
-    with pytest.raises(ValueError, match="no limit far from 0.*chi_perp_at"):
+    with pytest.raises(ValueError, match=r"no limit far from 0.*chi_perp_at"):
         _ = field.chi_perp
 
 

@@ -266,5 +266,5 @@ def test_zero_is_a_fixed_point_beside_a_root_by_lambert():
     found = recurrence(stack("sin"))
     zero, other = found.fixed_points
     field = vp.mean_field("sin", weight_variance=4.0)
-    assert zero == 0 and [p.q for p in field.fixed_points][0] == 0
+    assert zero == 0 and field.fixed_points[0].q == 0
     assert 4 * float(other.subs(s, 2)) == pytest.approx(field.fixed_point, rel=1e-12)
