@@ -69,6 +69,7 @@ _THEMES = {
     "finite_width": ("length-fluctuation", "length-products", "random-kernel"),
     "finite_width_gradients": ("gradient-fluctuation",),
     "finite_width_pairs": ("random-kernel-of-pairs", "gradient-terms"),
+    "neuron": ("neuron-kurtosis",),
     "finite_width_laws": ("length-law-moments", "dead-networks", "typical-length"),
 }
 

@@ -4,6 +4,7 @@ from varprop.comparison.decide import margin_p_value
 from varprop.comparison.design import draws_for
 from varprop.comparison.initializer import InitializerReport, check_initializer
 from varprop.comparison.judge import compare
+from varprop.comparison.neuron import NeuronStudy, neuron_study
 from varprop.comparison.plan import Plan, plan
 from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
@@ -14,6 +15,7 @@ from varprop.comparison.widths import WidthStudy, width_study
 __all__ = [
     "InitializerReport",
     "Judged",
+    "NeuronStudy",
     "Plan",
     "PrecisionStudy",
     "Report",
@@ -23,6 +25,7 @@ __all__ = [
     "compare_samples",
     "draws_for",
     "margin_p_value",
+    "neuron_study",
     "plan",
     "precision_study",
     "verify",
