@@ -11,7 +11,7 @@ import torch
 import varprop as vp
 from varprop.comparison import neuron
 from varprop.montecarlo.neurons import layer_values
-from varprop.stats import Verdict
+from varprop.stats import Verdict, normality_test
 
 CONFIRMED, REFUTED, UNDECIDED = Verdict.CONFIRMED, Verdict.REFUTED, Verdict.UNDECIDED
 CPU = torch.device("cpu")
@@ -105,6 +105,27 @@ def test_the_values_are_those_of_the_explicit_engine(memory, tied, seed, monkeyp
         for quantity, k in (("mean", 1), ("second_moment", 2)):
             expected = torch.tensor(sample.values("dense_2", quantity))
             torch.testing.assert_close((z**k).mean(-1), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_standard_error_is_that_of_a_ratio(rng):
+    """The jackknife: the kurtosis again without each network."""
+    z = rng.normal(size=(400, 16)) * rng.uniform(0.5, 2, size=(400, 1))
+    square, fourth = (z**2).mean(1), (z**4).mean(1)
+    without = (fourth.sum() - fourth) / 399 / ((square.sum() - square) / 399) ** 2
+    expected = 399 * np.var(without) ** 0.5 / 400**0.5 * (400 / 399) ** 0.5
+    stacks = iter([torch.from_numpy(z)[:, None]])
+    measured = neuron._measured("dense_1", stacks, 1.0)
+    assert measured.standard_error == pytest.approx(expected, rel=0.02)
+    assert measured.contrast(2.5).mean() == pytest.approx(measured.kurtosis - 2.5)
+
+
+def test_normality_is_that_of_one_neuron(seed):
+    network = vp.mlp(4, 2)
+    z = torch.cat([*layer_values(network, "dense_2", None, seed, 60, CPU)])
+    expected = normality_test(z[:, 0, 0].numpy(), 1e-3)
+    study = vp.neuron_study(network, "dense_2", draws=60, seed=seed)
+    assert study.normality.anderson == pytest.approx(expected.anderson, rel=1e-9)
+    assert study.normality.excess == pytest.approx(expected.excess, rel=1e-9)
 
 
 def test_a_kurtosis_has_no_scale(seed):

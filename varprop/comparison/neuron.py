@@ -8,8 +8,8 @@ of variance v = s^2 |x|^2/n + b^2, which is random over networks unless the widt
 with F the `length_fluctuation` of x, here taken from `Lengths.fourth`, which also knows weights of
 other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and B the averages of z^2
 and z^4 over the channels of one network. All channels have one law, so it estimates the same number
-as a single neuron, and the replicate is still the network. Its variance is about (24/m + 18 V^2)/R
-over R networks of m channels, for small V = Var v/(E v)^2, against 24/R of one neuron each.
+as a single neuron, and the replicate is still the network. Its variance over R networks of m
+channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not 24/R as of one neuron.
 Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that z is normal given x.
 
     kurtosis    the contrast B - 2 K A + K in units of the mean A has the mean (measured - K):
@@ -114,6 +114,10 @@ class _Measured(NamedTuple):
     def kurtosis(self) -> float:
         return float(self.fourth.mean() / self.square.mean() ** 2)
 
+    @property
+    def standard_error(self) -> float:
+        return float(self.contrast(self.kurtosis).std(ddof=1) / len(self.fourth) ** 0.5)
+
     def contrast(self, value: float) -> Array:
         """Numbers of each network whose mean is the measured kurtosis minus `value`.
 
@@ -159,9 +163,8 @@ def neuron_study(
     rates = margin, error_rate, false_pass
     theory = _foreseen(prediction, measured, *rates)
     gaussian = _normal(measured, normality, *rates)
-    error = float(measured.contrast(measured.kurtosis).std(ddof=1) / draws**0.5)
-    numbers = measured.kurtosis, error, margin, error_rate, draws, seed
-    return NeuronStudy(theory, gaussian, normality, *numbers)
+    numbers = measured.kurtosis, measured.standard_error
+    return NeuronStudy(theory, gaussian, normality, *numbers, margin, error_rate, draws, seed)
 
 
 def _checked(
