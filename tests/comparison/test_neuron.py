@@ -142,7 +142,7 @@ def test_what_cannot_be_decided_says_why(seed):
     few = vp.neuron_study(vp.mlp(8, 1, output=1), "dense_2", draws=100, seed=seed)
     assert few.verdict is UNDECIDED and few.theory.needed == 25_324
     assert "fourth moments of 1 channel(s) are too skewed" in few.theory.note
-    deep = vp.neuron_study(vp.mlp(4, 8), "dense_9", draws=7_000, seed=seed)
+    deep = vp.neuron_study(vp.mlp(4, 30, output=64), "dense_31", draws=600, seed=seed)
     assert deep.verdict is UNDECIDED and "of the fourth moment: draw more" in str(deep)
     joined = vp.neuron_study(vp.residual(8, 2), "dense_3", draws=60, seed=seed)
     assert joined.verdict is UNDECIDED and "measure this network" in str(joined)
