@@ -63,3 +63,10 @@ def test_one_node_gives_scalars(rng):
 def test_what_is_refused(sample, level, words):
     with pytest.raises(ValueError, match=words):
         normality_test(sample, level)
+
+
+def test_a_tail_beyond_the_normal_law_is_rejected_without_a_warning(rng):
+    sample = rng.normal(size=3000)
+    sample[0] = 1e3  # 50 and more of the sample's own deviations
+    found = normality_test(sample, 1e-3)
+    assert found.anderson == np.inf and found.rejected

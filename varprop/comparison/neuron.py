@@ -159,8 +159,7 @@ def neuron_study(
     stacks = layer_values(network, node, x, seed, draws, find_device(device))
     unit = float(prediction.moments[node].diagonal[0]) ** 0.5
     measured = _measured(node, stacks, unit or 1.0)
-    with np.errstate(divide="ignore"):  # A^2 is infinite where a tail reaches 38 deviations
-        normality = normality_test(measured.neuron, error_rate)
+    normality = normality_test(measured.neuron, error_rate)
     rates = margin, error_rate, false_pass
     theory = _foreseen(prediction, measured, *rates)
     gaussian = _normal(measured, normality, *rates)

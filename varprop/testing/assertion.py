@@ -1,6 +1,7 @@
 """assert_matches_theory: passes where a theory has been tested and stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from math import ceil, inf
 from operator import methodcaller
 from time import perf_counter
@@ -16,7 +17,7 @@ from varprop.testing.words import damning, described, untested
 if TYPE_CHECKING:
     from varprop.comparison import Report
 
-LOOKS = 4  # the most samples, each larger, where steps fluctuate more than was planned for
+SHARES = (0.7, 0.1, 0.1, 0.1)  # of both error rates: of the planned draws, then of larger samples
 DEFAULTS = {
     "margin": 0.05,
     "error_rate": ERROR_RATE,
@@ -151,14 +152,19 @@ def _judged(subject: Subject, inputs: Any, asked: Asked) -> tuple["Report", floa
         how = {"seed": asked.seed, "engine": asked.engine or "auto", "progress": False}
         report = vp.verify(subject.network, inputs, **rates, **how)
         return report, smallest_fault(report)
-    draws, report, seen = _planned(subject, theory, asked), None, inf
-    for _ in range(LOOKS):
-        report = vp.compare(theory, subject.sample(draws, asked.seed), **rates)
-        seen = smallest_fault(report)
-        fixed = subject.single or asked.draws is not None or asked.equivalence
-        if fixed or seen <= asked.margin:
+    once = subject.single or asked.draws is not None or asked.equivalence
+    shares = (1.0,) if once else SHARES
+    draws, report, seen = _planned(subject, theory, asked, shares[0]), None, inf
+    for share, later in zip_longest(shares, shares[1:]):
+        levels = {name: share * rates[name] for name in ("error_rate", "false_pass")}
+        report = vp.compare(
+            theory, subject.sample(draws, asked.seed), margin=asked.margin, **levels
+        )
+        report, seen = replace(report, error_rate=asked.error_rate), smallest_fault(report)
+        if later is None or seen <= asked.margin:
             break
-        more = enough(report, asked.margin) if seen < inf else enough_to_test(report)
+        grown = later / share
+        more = enough(report, asked.margin, grown) if seen < inf else enough_to_test(report)
         if more is None:
             break
         draws = more
@@ -166,7 +172,7 @@ def _judged(subject: Subject, inputs: Any, asked: Asked) -> tuple["Report", floa
     return report, seen
 
 
-def _planned(subject: Subject, theory: Any, asked: Asked) -> int:
+def _planned(subject: Subject, theory: Any, asked: Asked, share: float) -> int:
     """Draws that see a fault of the margin in any step, or those that decide its equivalence."""
     from varprop.comparison import draws_for
 
@@ -177,7 +183,8 @@ def _planned(subject: Subject, theory: Any, asked: Asked) -> int:
     elif asked.equivalence:
         draws = draws_for(subject.network, asked.margin, asked.false_pass, theory=theory)
     else:
-        draws = draws_that_see(asked.margin, theory, asked.error_rate, asked.false_pass)
+        rates = share * asked.error_rate, share * asked.false_pass
+        draws = draws_that_see(asked.margin, theory, *rates)
     return ceil(asked.scale * draws)
 
 

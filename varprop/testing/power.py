@@ -44,11 +44,12 @@ def smallest_fault(report: "Report") -> float:
     return smallest_detectable(report.draws, variance, *rates)
 
 
-def enough(report: "Report", margin: float) -> int:
-    """Draws that see `margin`, given how the networks of a report fluctuate."""
+def enough(report: "Report", margin: float, share: float = 1.0) -> int:
+    """Draws that see `margin` at that share of a report's rates, if networks fluctuate as there."""
     from varprop.stats import draws_needed
 
-    variance, rates = _sharpness(report)
+    variance, (false_fail, false_pass, tests) = _sharpness(report)
+    rates = share * false_fail, share * false_pass, tests
     return ceil(HEADROOM * draws_needed(margin, variance, *rates))
 
 
