@@ -119,12 +119,16 @@ class _Measured(NamedTuple):
         return float(self.contrast(self.kurtosis).std(ddof=1) / len(self.fourth) ** 0.5)
 
     def contrast(self, value: float) -> Array:
-        """Numbers of each network whose mean is the measured kurtosis minus `value`.
+        return kurtosis_contrast(self.square, self.fourth, value)
 
-        Their spread is that of the kurtosis, to first order.
-        """
-        mean = self.square.mean()
-        return self.fourth / mean**2 - 2 * value * self.square / mean + value
+
+def kurtosis_contrast(square: Array, fourth: Array, value: float) -> Array:
+    """Numbers of each network whose mean is the measured kurtosis minus `value`.
+
+    From the averages of z^2 and z^4 in each. Their spread is that of the kurtosis, to first order.
+    """
+    mean = square.mean()
+    return fourth / mean**2 - 2 * value * square / mean + value
 
 
 def neuron_study(

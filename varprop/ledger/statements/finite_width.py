@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from varprop.builders import mlp
+from varprop.comparison.neuron import kurtosis_contrast
 from varprop.initializers import (
     Initializer,
     kaiming_normal,
@@ -16,6 +17,8 @@ from varprop.initializers import (
 from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
 from varprop.ledger.experiments import ERROR_RATE, FALSE_PASS, MARGIN, Stated, values
 from varprop.montecarlo import simulate
+from varprop.montecarlo.devices import find_device
+from varprop.montecarlo.neurons import layer_values
 from varprop.network import Network
 from varprop.stats import (
     Verdict,
@@ -145,6 +148,28 @@ def spread(name: str, weights: Initializer, stated: float) -> Experiment:
     return fluctuation(name, measure, stated)
 
 
+def kurtosis(name: str, network: Network, stated: float) -> Experiment:
+    """E z^4 / (E z^2)^2 of the neurons of the last layer over networks, against a number."""
+
+    def run(settings: Settings) -> Evidence:
+        draws, device = settings.draws(24_576), find_device(settings.device)
+        stacks = layer_values(network, network.output, None, settings.seed, draws, device)
+        parts = [((z**2).mean((1, 2)).cpu(), (z**4).mean((1, 2)).cpu()) for z in stacks]
+        square, fourth = (np.concatenate(same) for same in zip(*parts, strict=True))
+        residual = kurtosis_contrast(square, fourth, stated) / stated
+        test = studentized_test(residual, 0.0, 2 * FALSE_PASS)
+        low, high = (float(end) for end in test.interval(2 * FALSE_PASS))
+        verdict = decide_equivalence(low, high, 0.05)
+        summary = (
+            f"kurtosis {fourth.mean() / square.mean() ** 2:.4f}, stated {stated:.4f}, "
+            f"gap in [{low:+.2%}, {high:+.2%}], {draws} networks"
+        )
+        return Evidence(name, verdict, summary, {"networks": float(draws), "stated": stated})
+
+    run.__name__ = name
+    return run
+
+
 def gradients(
     name: str, network: Network, mean: float, stated: float, margin: float = 0.25
 ) -> Experiment:
@@ -212,6 +237,16 @@ CLAIMS = (
             spread("uniform, kappa = 9/5", kaiming_uniform(nonlinearity="relu"), 2.6 / WIDTH),
             spread("normal, kappa = 3", kaiming_normal(), 5 / WIDTH),
         ),
+    ),
+    Claim(
+        name="neuron-kurtosis",
+        title="A neuron of finite width is no Gaussian: each ReLU layer adds 15/n to its kurtosis",
+        statement="He weights, n = 48: E z^4/(E z^2)^2 = 3 (1 + 5/n)^l above l ReLU layers: "
+        "3.3125 above one",
+        source="after Roberts, Yaida & Hanin (2022), The Principles of Deep Learning Theory: the "
+        "excess grows as depth over width",
+        derivation="neuron-kurtosis",
+        experiments=(kurtosis("widths 48, 48, 48", mlp(48, 1), 3.3125),),
     ),
     Claim(
         name="gradient-fluctuation",
