@@ -36,7 +36,8 @@ def run(case: str, options: tuple[str, ...]) -> dict[str, object]:
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", PLUGIN, "-p", "no:cacheprovider"]
+    alone = ["-c", os.devnull, "-p", PLUGIN, "-p", "no:cacheprovider"]  # no settings of this suite
+    command = [sys.executable, "-m", "pytest", "-q", *alone]
     start, before = time.perf_counter(), _children()
     done = subprocess.run(
         [*command, *options, str(SUITE)], cwd=root, env=environment, capture_output=True, text=True
