@@ -15,8 +15,8 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.calibration import design, store, study, table
+from benchmarks.studies import publish
 from benchmarks.timing import cores, environment
-from varprop.montecarlo.store import replace_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command += f" --part {asked.part:g}" if asked.part < 1 else ""
     where = environment()
     document = {"environment": where, "command": command, "seed": asked.seed, "cells": found}
-    for name, text in {
-        "calibration.json": json.dumps(document, indent=1) + "\n",
-        "calibration.md": table.markdown(found, where, command),
-    }.items():
-        replace_file(asked.out / name, text.encode())
-        print(asked.out / name)
+    publish(asked.out, "calibration", document, table.markdown(found, where, command))
     return 0 if all(r["kept"] for c in found if c["kind"] != "naive" for r in c["rows"]) else 1
 
 

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.calibration import store
+from benchmarks.studies import processes
 from varprop.montecarlo.describe import digest
 
 
@@ -32,7 +32,7 @@ def run(cells: Sequence[Any], seed: int, folder: Path, jobs: int) -> Iterator[di
         for cell in open_cells:
             yield measured(cell, seed, folder)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+    with processes(jobs) as pool:
         pending = [pool.submit(measured, cell, seed, folder) for cell in open_cells]
         for done in as_completed(pending):
             yield done.result()
@@ -45,9 +45,3 @@ def measured(cell: Any, seed: int, folder: Path) -> dict[str, Any]:
     found = store.read(folder, cell, seed)
     assert found is not None
     return found
-
-
-def one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)

@@ -6,15 +6,14 @@ status: 0 where every verdict is what it must be, 1 where one is not, 2 for unus
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from benchmarks.mutants import study, table
+from benchmarks.studies import publish
 from benchmarks.timing import cores, environment
-from varprop.montecarlo.store import replace_file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,11 +39,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = f"python -m benchmarks mutants --{'full' if asked.full else 'quick'}"
     where = environment()
     document = {"environment": where, "command": command, "seeds": list(seeds), "rows": rows}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    for name, text in {
-        "mutants.json": json.dumps(document, indent=1) + "\n",
-        "mutants.md": table.markdown(rows, where, command),
-    }.items():
-        replace_file(asked.out / name, text.encode())
-        print(asked.out / name)
+    publish(asked.out, "mutants", document, table.markdown(rows, where, command))
     return 0 if all(row["as_expected"] == row["runs"] for row in rows) else 1

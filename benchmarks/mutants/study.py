@@ -4,16 +4,15 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from math import isfinite
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, UNSEEN, alike
 from benchmarks.mutants.mutant import Mutant
+from benchmarks.studies import processes
 from varprop.comparison import verify
 from varprop.network import Network
 from varprop.stats import Verdict
@@ -30,14 +29,8 @@ def run(seeds: Sequence[int], jobs: int) -> Iterator[Row]:
     if jobs == 1:
         yield from (_case(case, seeds) for case in cases)
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), one_thread) as pool:
+    with processes(jobs) as pool:
         yield from pool.map(_case, cases, [seeds] * len(cases))
-
-
-def one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _cases() -> list[Callable[[Sequence[int]], Row]]:
