@@ -38,13 +38,19 @@ def find(
 
 
 def _typed_kernel(table: Mapping[str, sp.Expr], name: str) -> sp.Expr | None:
-    """The closed form in the table; by Price's theorem, d/dC of the kernel there."""
+    """The closed form in the table, or the one that follows from the kernel there."""
     if name in table:
         return table[name]
     kernel = table.get("kernel")
     if name == "derivative_kernel" and kernel is not None and not kernel.has(THETA, SINE):
-        return sp.diff(kernel, C)
+        return by_price(kernel)
     return None
+
+
+@cache
+def by_price(kernel: sp.Expr) -> sp.Expr:
+    """E phi'(z) phi'(z') from the kernel of phi: Price's theorem."""
+    return sp.diff(kernel, C)
 
 
 @cache
