@@ -31,9 +31,9 @@ def test_the_sizes_of_all_three_tests(rng, rate_contains):
 
 @pytest.mark.statistical
 def test_a_limit_another_rate_and_a_forgotten_term_are_found(rng):
-    shifted = fits(rng, LAW + 0.01, 20)
+    shifted = fits(rng, LAW + 0.015, 20)  # 12 standard errors of the limit
     assert all(f.limit_p < 1e-6 and f.limit_fit_p > 1e-6 for f in shifted)
-    assert all(abs(f.limit - 0.01) < 6 * f.limit_error for f in shifted)
+    assert all(abs(f.limit - 0.015) < 6 * f.limit_error for f in shifted)
     slow = fits(rng, -0.25 / WIDTHS**0.5, 20)
     assert all(f.rate_p < 1e-6 and f.rate_fit_p > 1e-6 for f in slow)
     assert all(f.rate_interval(1e-6)[0] < 0.5 < f.rate_interval(1e-6)[1] < 1 for f in slow)
