@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.pages import fenced_blocks, orphans, run_blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-FENCE = re.compile(r"^```(?P<language>[\w-]*)[^\n]*\n(?P<body>.*?)^```[ \t]*$", re.M | re.S)
 FIRST_SCREEN = 50  # lines
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    body: str
-    line: int  # of its first line of content
-
-
-def fenced_blocks(text: str) -> list[Block]:
-    return [
-        Block(m["language"], m["body"], text.count("\n", 0, m.start("body")) + 1)
-        for m in FENCE.finditer(text)
-    ]
-
-
-def run_blocks(text: str, filename: str = "README.md") -> list[str]:
-    """Run every python block in one namespace; return one complaint per block that disagrees.
-
-    A python block must print exactly the text block that follows it, and nothing without one.
-    """
-    blocks = fenced_blocks(text)
-    namespace: dict[str, object] = {"__name__": "__readme__"}
-    complaints = []
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
-        if block.language != "python":
-            continue
-        shown = following.body if following is not None and following.language == "text" else ""
-        printed = io.StringIO()
-        # Empty lines in front make tracebacks point at the line in the file.
-        code = compile("\n" * (block.line - 1) + block.body, filename, "exec")
-        with contextlib.redirect_stdout(printed):
-            exec(code, namespace)
-        if visible(printed.getvalue()) != visible(shown):
-            complaints.append(
-                f"{filename}:{block.line}: this block printed\n{printed.getvalue()}"
-                f"but the page shows\n{shown or '(no text block)'}"
-            )
-    return complaints
-
-
-def visible(output: str) -> str:
-    """The output without what a reader cannot see: blanks at the ends of lines, final newlines."""
-    return "\n".join(line.rstrip() for line in output.splitlines()).rstrip("\n")
 
 
 def ci_command(name: str, readme: Path = README) -> subprocess.CompletedProcess[str]:
@@ -78,18 +32,13 @@ def test_python_blocks_print_what_the_page_shows(readme, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     assert any(block.language == "python" for block in fenced_blocks(readme))
-    complaints = run_blocks(readme)
+    complaints = run_blocks(readme, "README.md")
     assert not complaints, "\n\n".join(complaints)
 
 
 def test_every_shown_output_has_a_python_block(readme):
-    blocks = fenced_blocks(readme)
-    orphans = [
-        block.line
-        for before, block in zip([None, *blocks], blocks, strict=False)
-        if block.language == "text" and (before is None or before.language != "python")
-    ]
-    assert not orphans, f"README.md: text blocks at lines {orphans} follow no python block"
+    found = orphans(readme)
+    assert not found, f"README.md: text blocks at lines {found} follow no python block"
 
 
 @pytest.mark.parametrize("name, must_contain", [("verify", "varprop verify"), ("test", "pytest")])
