@@ -10,9 +10,11 @@ from importlib import import_module, resources
 from pathlib import Path
 from types import ModuleType
 
-import pdoc
 import pdoc.doc
 import pdoc.render
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from pdoc import render_helpers
 
 import varprop
 from varprop.reference.text import docstring_html, inline_html
@@ -26,7 +28,7 @@ def build(folder: Path) -> Path:
     """Write the pages into `folder` (made if absent); returns the first one, index.html."""
     pages = {page.fullname: page for page in [*_guide(), *_reference()]}
     pdoc.render.configure(template_directory=HERE / "templates", show_source=False)
-    pdoc.render.env.filters["link_facade"] = link_facade
+    pdoc.render.env.filters.update(link=link, link_facade=link_facade)
     pdoc.render.env.globals.update(
         themes=THEMES,
         guide={name: title_of(pages[f"guide.{name}"].docstring) for name in GUIDE},
@@ -87,6 +89,15 @@ def _summary(name: str) -> str:
     """The first paragraph of the docstring of a public name."""
     docstring = getattr(varprop, name).__doc__ or ""
     return inline_html(docstring.partition("\n\n")[0])
+
+
+@pass_context
+def link(context: Context, place: tuple[str, str], text: str | None = None) -> str:
+    """pdoc's link, to the facade where it has the name: users write varprop.Layer."""
+    module, name = place
+    if module not in context["all_modules"] and name in varprop.__all__:
+        place, text = ("varprop", name), name
+    return render_helpers.link(context, place, text)
 
 
 def link_facade(html: str, up: str) -> str:

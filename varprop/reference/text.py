@@ -2,6 +2,7 @@
 
 import re
 from html import escape
+from textwrap import dedent
 
 COLUMNS = re.compile(r"[^\s.?!:] {2,}\S")  # blanks in a row that align, not those after a sentence
 
@@ -18,7 +19,7 @@ def _paragraph(text: str) -> str:
         len(lines) > 1 and any(COLUMNS.search(line) for line in lines)
     )
     if aligned:
-        return f"<pre>{escape(text, quote=False)}</pre>"
+        return f"<pre>{escape(dedent(text), quote=False)}</pre>"
     return f"<p>{inline_html(text)}</p>"
 
 

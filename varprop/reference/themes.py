@@ -76,7 +76,7 @@ MODULES = {
     "varprop.init": "varprop.initializers",
     "varprop.frames": "varprop.theory.frames",
     "varprop.testing": "varprop.testing",
-    "varprop.results": "varprop.results",
+    "varprop.results": "varprop.results.table",
     "varprop.stats": "varprop.stats",
 }
 """The modules that have a page of their own, by the name under which they are used."""
