@@ -33,6 +33,9 @@ def mlp(
     the readout's. Weights and biases are initializers or their names; no bias by default.
     `tied`: all blocks of one shape use the weights of the first such block, as a recurrent network
     does over time; this is outside the theory, and `predict` marks it so.
+
+    Raises ValueError for a depth that is no positive integer, a width that is neither that nor a
+    SymPy symbol, unknown names, and sizes that are given twice or not at all.
     """
     if (width is None or depth is None) == (widths is None):
         raise ValueError("give either width and depth, or widths=[input, hidden..., output]")
@@ -79,6 +82,9 @@ def residual(
 
     With `closing=False` the branch ends in its activation: x -> x + scale phi(W1 x + b).
     `weights` is the law of W1, `branch_weights` that of W2 (default: N(0, 1/fan_in)).
+
+    Raises ValueError for a width or depth that is no positive integer (a width may be a SymPy
+    symbol), and for unknown names.
     """
     phi, w, b = activations.get(activation), initializers.get(weights), _bias(bias)
     ending = variance_scaling(1, "fan_in", "normal")

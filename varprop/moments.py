@@ -24,12 +24,18 @@ from varprop.gaussian import is_symbolic
 
 
 class Regime(IntEnum):
-    """How true a predicted number is, from best to worst."""
+    """How true a predicted number is at width n, from best to worst.
 
-    EXACT = 0  # at any width
-    CORRECTED = 1  # with the 1/n term, error O(1/n^2)
-    WIDE = 2  # leading order, error O(1/n)
-    APPROXIMATE = 3  # an uncontrolled step, named in a note
+    exact         at any width
+    corrected     with the 1/n term: error O(1/n^2)
+    wide          the leading order: error O(1/n)
+    approximate   an uncontrolled step, named in a note
+    """
+
+    EXACT = 0
+    CORRECTED = 1
+    WIDE = 2
+    APPROXIMATE = 3
 
     def __str__(self) -> str:
         return self.name.lower()
@@ -52,11 +58,10 @@ class Moments:
 
     `mean_regime`, `second_regime`, `cross_regime` (off the diagonal) say how true each field is.
     `gaussian`: how true joint normality over sites is (None: not normal). `symmetric`: x and -x
-    have the same law. `atomless`: how true P(x = 0) = 0 is, which a kink at zero
-    needs. `fixed`: the Gram
-    matrix is the same in every network (true of data). `sources`: the nodes with fresh weights on
-    which this value depends coordinatewise; `ancestors`: all nodes whose weights it depends on.
-    `source`: the value as one function of one Gaussian law, where it is one.
+    have the same law. `atomless`: how true P(x = 0) = 0 is, which a kink at zero needs. `fixed`:
+    the Gram matrix is the same in every network (true of data). `sources`: the nodes with fresh
+    weights on which this value depends coordinatewise; `ancestors`: all nodes whose weights it
+    depends on. `source`: the value as one function of one Gaussian law, where it is one.
     """
 
     mean: np.ndarray
@@ -105,6 +110,7 @@ class Moments:
 
     @property
     def symbolic(self) -> bool:
+        """Whether the entries are SymPy expressions."""
         return is_symbolic(self.second)
 
     def noted(self, note: str) -> "Moments":

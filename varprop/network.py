@@ -106,10 +106,12 @@ class Network:
 
     @property
     def input(self) -> str:
+        """The name of the first node."""
         return self.nodes[0].name
 
     @property
     def output(self) -> str:
+        """The name of the last node."""
         return self.nodes[-1].name
 
     @property
@@ -120,6 +122,7 @@ class Network:
 
     @cached_property
     def parameter_count(self) -> int:
+        """Weights and biases of one network; tied ones count once."""
         return sum(node.layer.parameter_count() for node in self.nodes)
 
     def check_inputs(self, inputs: Any) -> np.ndarray:
@@ -196,7 +199,10 @@ class ByNode(dict):
 
 
 class Graph:
-    """Builds a network node by node; names follow the kind: dense_1, relu_1, dense_2, ..."""
+    """Builds a network node by node; names follow the kind: dense_1, relu_1, dense_2, ...
+
+    `channels` is the input size: a whole number or a SymPy symbol.
+    """
 
     def __init__(self, channels: Any) -> None:
         self._nodes = [Node("input", Input(channels))]
@@ -204,10 +210,14 @@ class Graph:
 
     @property
     def input(self) -> str:
+        """The name of the input node, which layers read."""
         return self._nodes[0].name
 
     def add(self, layer: Layer, *inputs: str) -> str:
-        """Append a layer that reads the nodes `inputs`; returns the new node's name."""
+        """Append a layer that reads the nodes `inputs`; returns the new node's name.
+
+        Raises ValueError for what is no layer.
+        """
         if not isinstance(layer, Layer):
             raise ValueError(
                 f"a layer is needed, got {layer!r}; make one with varprop.Dense, "
@@ -219,4 +229,5 @@ class Graph:
         return name
 
     def network(self) -> Network:
+        """The network of the nodes added so far; raises ValueError as `Network` does."""
         return Network(tuple(self._nodes))

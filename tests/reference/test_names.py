@@ -52,7 +52,7 @@ def test_public_functions_of_a_module_are_documented(module):
     public = [getattr(page, name) for name in getattr(page, "__all__", vars(page))]
     for value in public:
         if inspect.isfunction(value) or (inspect.isclass(value) and value.__module__ == module):
-            assert inspect.getdoc(value), value.__name__
+            assert inspect.getdoc(value) or value.__name__.startswith("_"), value.__name__
 
 
 def test_a_member_without_docstring_is_named():
@@ -78,8 +78,8 @@ def test_errors_are_named_where_arguments_are_checked():
 
 
 def test_prose_flows_and_columns_stand():
-    text = "One  `line`\nand < more.  Next.\n\n    E z = 0\n    E y = 1\n\na    b\nccc  d"
+    text = "One `line`\nand < more.  Next.\n\n    E z = 0\n    E y = 1\n\na    b\nccc  d"
     prose, equation, columns = docstring_html(text).split("\n\n")
-    assert prose == "<p>One <code>line</code> and &lt; more. Next.</p>" or "<pre>" in prose
+    assert prose == "<p>One <code>line</code> and &lt; more. Next.</p>"
     assert equation == "<pre>E z = 0\nE y = 1</pre>"
     assert columns == "<pre>a    b\nccc  d</pre>"

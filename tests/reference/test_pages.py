@@ -85,7 +85,9 @@ def test_entry_shows_docstring_and_signature(entries, name):
         assert f"def {name}(" in shown.replace(" (", "(")
     else:
         assert f"class {name}" in shown
-        public = [m for m in vars(value) if not m.startswith("_") and inspect.isroutine(vars(value)[m])]
+        public = [
+            m for m in vars(value) if not m.startswith("_") and inspect.isroutine(vars(value)[m])
+        ]
         assert [m for m in public if f'id="{name}.{m}"' not in entries[name]] == []
     if inspect.isfunction(value):
         missing = [p for p in inspect.signature(value).parameters if f"{p}" not in shown]

@@ -76,6 +76,7 @@ class Activation:
 
     @property
     def derivative(self) -> sp.Expr:
+        """phi' in the symbol `X`, without the point masses of jumps."""
         return derivative(self.expression)
 
     def __call__(self, z: Number) -> Number:

@@ -13,7 +13,9 @@ from varprop.activations.table import ACTIVATIONS
 
 
 def get(activation: "str | Activation", **parameters: Number) -> Activation:
-    """The activation of that name: `get("relu")`, `get("hardtanh", low=-2)`, `get("elu(0.5)")`.
+    """The activation phi of that name: "relu", or "hardtanh" with `low=-2`, or "elu(0.5)".
+
+    An `Activation` is returned as it is; `varprop.activations.ACTIVATIONS` lists the names.
 
     Raises ValueError for an unknown name or parameter, with the names that exist.
     """

@@ -63,14 +63,17 @@ class Plan(Result):
 
     @property
     def draws(self) -> int:
+        """Networks at the last look: the most that `verify` draws."""
         return self.looks[-1].draws
 
     @property
     def seconds(self) -> float:
+        """By the clock, up to the last look."""
         return self.looks[-1].seconds
 
     @property
     def memory(self) -> int:
+        """Bytes held at a time, up to the last look."""
         return self.looks[-1].memory
 
     def rows(self) -> Iterator[Planned]:

@@ -40,7 +40,11 @@ def _if_constant(quantity: str) -> property:
 
 @dataclass(frozen=True)
 class Initializer:
-    """A named rule fans -> law, with its arguments. Made by the functions of `table`."""
+    """A named rule (fan_in, fan_out) -> law of a weight entry, made by `varprop.init`.
+
+    W has the shape (fan_out, fan_in); `mean`, `variance` and `kurtosis` are those of one entry.
+    Raises ValueError for arguments that no law has.
+    """
 
     name: str
     arguments: tuple[tuple[str, Any], ...] = ()

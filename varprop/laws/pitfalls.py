@@ -56,10 +56,12 @@ class TruncationReport:
 
     @property
     def ratio(self) -> float:
+        """The standard deviation of the weights over the one wanted."""
         return float(self.law.std) / self.wanted
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the pitfalls found."""
         return tuple(finding.name for finding in self.findings)
 
     def __str__(self) -> str:

@@ -60,10 +60,12 @@ class Dense(Layer):
 
     @property
     def weight_law(self) -> Law:
+        """The law of one entry of W at these fans."""
         return _law(self.weights, self.fan_in, self.fan_out)
 
     @property
     def bias_law(self) -> Law | None:
+        """The law of one bias at these fans; None without biases."""
         return _law(self.bias, self.fan_in, self.fan_out) if self.bias is not None else None
 
     @property

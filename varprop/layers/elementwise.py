@@ -56,6 +56,7 @@ class Elementwise(Layer):
 
     @property
     def kind(self) -> str:  # type: ignore[override]
+        """The activation's name, after which nodes are named."""
         return self.activation.name
 
     @property

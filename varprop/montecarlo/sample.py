@@ -55,6 +55,7 @@ class Sample(Result):
 
     @property
     def points(self) -> int:
+        """The number of inputs."""
         return self.records[self.network.input].mean.shape[1]
 
     @property
@@ -129,6 +130,7 @@ class Sample(Result):
         return mean, np.sqrt(spread / count)
 
     def quantities(self, node: str) -> tuple[str, ...]:
+        """The names of the quantities that `values` gives at the node."""
         node = self.network[node].name
         pairs = () if self.points > 1 else ("cross_moment", "correlation", "grad_cross_moment")
         weights = () if self._has_weights(node) else ("weight_grad_second_moment",)

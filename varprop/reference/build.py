@@ -17,6 +17,7 @@ from jinja2.runtime import Context
 from pdoc import render_helpers
 
 import varprop
+from varprop.moments import NOTATION
 from varprop.reference.text import docstring_html, inline_html
 from varprop.reference.themes import GUIDE, MODULES, THEMES
 
@@ -34,6 +35,8 @@ def build(folder: Path) -> Path:
         guide={name: title_of(pages[f"guide.{name}"].docstring) for name in GUIDE},
         modules=MODULES,
         aliases={module: alias for alias, module in MODULES.items()},
+        heads=_heads(),
+        notation=NOTATION,
         summary=_summary,
         version=varprop.__version__,
     )
@@ -83,6 +86,25 @@ def _below(space: pdoc.doc.Namespace) -> Iterator[pdoc.doc.Doc]:
             yield member
             if isinstance(member, pdoc.doc.Class):
                 yield from _below(member)
+
+
+def _heads() -> dict[str, str]:
+    """The docstring of each module that has more than a line, for the first of its names; and of
+    the modules of a theme, for its title."""
+    heads, told = {}, set()
+    for theme in THEMES:
+        heads[theme.title] = "".join(docstring_html(_docstring(name)) for name in theme.modules)
+        for name in theme.names:
+            place = getattr(getattr(varprop, name), "__module__", "varprop")
+            docstring = _docstring(place)
+            if "\n" in docstring and place != "varprop" and place not in told:
+                told.add(place)
+                heads[name] = docstring_html(docstring)
+    return heads
+
+
+def _docstring(module: str) -> str:
+    return (import_module(module).__doc__ or "").strip()
 
 
 def _summary(name: str) -> str:

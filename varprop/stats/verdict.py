@@ -13,7 +13,12 @@ from varprop.stats.equivalence import locate
 
 
 class Verdict(StrEnum):
-    """What a claim is, after the draws."""
+    """What a claim is, after the draws.
+
+    CONFIRMED   no test refutes it, and every interval lies inside the margin
+    REFUTED     some test refutes it, at the stated error rate
+    UNDECIDED   neither: too few draws, or no test that applies
+    """
 
     CONFIRMED = "CONFIRMED"
     REFUTED = "REFUTED"

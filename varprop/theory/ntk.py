@@ -14,6 +14,8 @@ RATES = {"standard": unit_rates, "ntk": variance_rates}
 def ntk(network: Network, inputs: Any = None, parametrisation: str = "standard") -> np.ndarray:
     """Theta (points, points), per output channel: numbers, or SymPy for a symbolic network.
 
+        Theta(x, x') = E sum_k rate_k dy(x)/dtheta_k dy(x')/dtheta_k,   over all parameters theta_k
+
     "standard" has a rate of one for every weight and bias, and is the `ntk` of `predict`; it grows
     like the width. "ntk" writes W = sigma_w w, b = sigma_b beta and stays finite (Jacot, Gabriel &
     Hongler 2018).

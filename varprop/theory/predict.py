@@ -14,7 +14,10 @@ from varprop.theory.prediction import Prediction
 
 
 def predict(network: Network, inputs: Any = None, *, order: int | None = 0) -> Prediction:
-    """The theory of a network for `inputs`.
+    """The theory of a network for `inputs`: the fold of its layers' moment rules.
+
+    Forward from the law of the input to E x, E x^2 and E x x' at each node; backward from output
+    cotangents u with E u u' = I to E (dL/dx)^2. Each number has a `Regime`.
 
     `inputs`: real data of shape (points, channels) (NumPy or torch); None for one input with
     x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`.

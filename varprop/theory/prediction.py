@@ -71,10 +71,12 @@ class Prediction(Result):
 
     @property
     def points(self) -> int:
+        """The number of inputs."""
         return self.moments[self.network.input].mean.shape[-1]
 
     @property
     def symbolic(self) -> bool:
+        """Whether values are SymPy expressions."""
         return any(law.symbolic for law in self.moments.values())
 
     def value(self, node: str, quantity: str) -> Any:

@@ -21,7 +21,7 @@ def length_law(network: Network, inputs: Any = None, *, node: str | None = None)
 
     `inputs`: one real input (channels,), or None for x.x/n = 1. Raises ValueError naming the
     assumption that fails: numbers, one chain of layers, centred Gaussian weights, no bias,
-    activations that are linear on both sides of zero.
+    activations that are linear on both sides of zero. Source: Hanin & Nica (2020).
     """
     start = _start(network, inputs)
     factors: list[Factor] = []
@@ -37,7 +37,8 @@ def gradient_law(network: Network, *, node: str | None = None) -> LengthLaw:
     """The law of g.g/n at `node` (default: the input), g = dL/dx for cotangents u, u.u/n = 1.
 
     For networks whose value at the node (below the activation, at a dense node) is not zero; the
-    same assumptions as `length_law`, and a dense layer last.
+    same assumptions as `length_law`, and a dense layer last. Raises ValueError naming the one that
+    fails. Source: Hanin & Nica (2020).
     """
     _check(network)
     at = network.input if node is None else network[node].name

@@ -45,6 +45,7 @@ class LengthLaw:
 
     @property
     def mean(self) -> float:
+        """E M; inf where it leaves the range of floats."""
         return self.moment(1)
 
     def moment(self, k: float) -> float:
@@ -94,6 +95,7 @@ class LengthLaw:
 
     @property
     def median(self) -> float:
+        """The least x with P(M <= x) >= 1/2."""
         return self.quantile(0.5)
 
     def quantile(self, p: float) -> float:

@@ -61,10 +61,12 @@ class Gain:
 
     @property
     def chi_parallel(self) -> float:
+        """dq'/dq at the q asked for."""
         return float(self.mean_field.chi_parallel_at(self.q))
 
     @property
     def chi_perp(self) -> float:
+        """The factor of a gradient's second moment per layer, at the q asked for."""
         return float(self.mean_field.chi_perp_at(self.q))
 
 
@@ -217,7 +219,10 @@ class GainTable(Result):
 
 
 def gain_table(q: float = 1.0) -> GainTable:
-    """Every activation of the table with its default parameters."""
+    """The gains by every criterion at E z^2 = q, and chi there: a row for each activation.
+
+    Raises ValueError for a q that is no finite number above 0.
+    """
     _check_second_moment(q)
     return GainTable(float(q), tuple(_entry(name, float(q)) for name in ACTIVATIONS))
 

@@ -42,6 +42,7 @@ class ResidualStack:
 
     @property
     def closed(self) -> bool:
+        """Whether branches end in weights V of their own."""
         return self.branch_variance is not None
 
     def step(self, stream: Stream) -> Stream:

@@ -37,6 +37,7 @@ class JacobianSpectrum:
 
     @property
     def depth(self) -> Any:
+        """L, the number of layers."""
         return sum(factor.count for factor in self.factors)
 
     def moment(self, k: int) -> Any:
