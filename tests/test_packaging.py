@@ -1,4 +1,4 @@
-"""What users install: a light import, and a wheel that works far from this repository."""
+"""What users import: a light facade whose names resolve, and metadata that agree."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tomllib
 import typing
-import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 import varprop
 
@@ -87,49 +87,19 @@ def test_every_dependency_has_a_pinned_tested_version():
     assert asked <= requirement_names(pins)
 
 
-@pytest.fixture(scope="module")
-def unpacked_wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    done = subprocess.run(
-        [*build, "--wheel-dir", str(folder), str(ROOT)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob("varprop-*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
-    return folder / "site"
-
-
-def test_wheel_ships_both_packages_and_the_typing_marker(unpacked_wheel):
-    top = {path.name for path in unpacked_wheel.iterdir() if not path.name.endswith(".dist-info")}
-    assert top == {"varprop", "derivations"}
-    assert (unpacked_wheel / "varprop" / "py.typed").is_file()
-    for package in ("varprop", "derivations"):
-        shipped = {path.relative_to(unpacked_wheel) for path in unpacked_wheel.rglob("*.py")}
-        written = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
-        assert written <= shipped
-
-
-def test_wheel_runs_from_an_empty_directory(unpacked_wheel, tmp_path):
-    code = "import varprop, derivations; print(varprop.__file__); print(derivations.__file__)"
-    for file in run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines():
-        assert Path(file).is_relative_to(unpacked_wheel)
-    listing = run_python("-m", "varprop.cli", "verify", "--list", cwd=tmp_path, path=unpacked_wheel)
-    assert listing.strip()
-    assert not list(tmp_path.iterdir()), "listing the claims writes no files"
-
-
-def test_wheel_declares_the_command_and_the_plugin(unpacked_wheel, tmp_path):
-    code = (
-        "from importlib.metadata import distribution; import sys; "
-        "d = distribution('varprop'); print(d.locate_file('')); "
-        "(e,) = d.entry_points.select(group='console_scripts'); print(e.name, callable(e.load())); "
-        "(e,) = d.entry_points.select(group='pytest11'); print(e.name, e.load().__name__)"
-    )
-    where, command, plugin = run_python("-c", code, cwd=tmp_path, path=unpacked_wheel).splitlines()
-    assert Path(where) == unpacked_wheel
-    assert command == "varprop True"
-    assert plugin == "varprop varprop.pytest_plugin"
+def test_every_page_states_the_same_version_and_terms():
+    project = PYPROJECT["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["version"] == project["version"] == varprop.__version__
+    assert cited["title"] == project["name"]
+    assert cited["license"] == project["license"]
+    assert cited["authors"] == project["authors"]
+    assert cited["keywords"] == project["keywords"]
+    assert {"message", "type", "abstract"} <= set(cited)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = changes[changes.index("\n## [") :].partition("\n### ")[0]
+    assert project["version"] in newest
 
 
 def test_no_public_name_is_hidden_by_a_module_of_the_same_name():
