@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import Counter
 from importlib import import_module
 
 import pytest
 
 import varprop
+from varprop.reference.__main__ import main
 from varprop.reference.text import docstring_html
 from varprop.reference.themes import MODULES, THEMES
 
@@ -75,6 +77,15 @@ def test_errors_are_named_where_arguments_are_checked():
     raising = [f for f in functions if "raise ValueError" in inspect.getsource(f)]
     assert len(raising) > 5
     assert [f.__name__ for f in raising if "Raises" not in inspect.getdoc(f)] == []
+
+
+def test_without_pdoc_the_command_says_what_installs_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "pdoc", None)
+    monkeypatch.delitem(sys.modules, "varprop.reference.build", raising=False)
+    assert main(["--out", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert told.err == "varprop.reference needs pdoc: pip install 'varprop[docs]'\n"
+    assert told.out == "" and not list(tmp_path.iterdir())
 
 
 def test_prose_flows_and_columns_stand():

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import varprop
+from varprop.reference.__main__ import main
 from varprop.reference.themes import GUIDE, MODULES, THEMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +56,14 @@ def site(tmp_path_factory) -> Path:
     assert done.stderr == ""
     assert done.stdout.strip() == str(folder / "built" / "index.html")
     return folder / "built"
+
+
+def test_a_file_in_the_way_is_one_line(site, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--out", str(tmp_path / "file")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"--out {tmp_path / 'file'}: cannot write there (")
+    assert told.endswith("); name a folder\n")
 
 
 @pytest.fixture(scope="module")

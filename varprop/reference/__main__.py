@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the pages; returns the exit status, and prints errors as one line on stderr."""
     parser = argparse.ArgumentParser(
         prog="python -m varprop.reference",
         description="Write the guide and the reference of the public names as pages of HTML.",
@@ -14,18 +16,21 @@ def main() -> int:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=default, help=f"folder (default: {default})"
     )
-    folder = parser.parse_args().out
+    folder = parser.parse_args(argv).out
     try:
         from varprop.reference.build import build
 
         print(build(folder))
     except ModuleNotFoundError as problem:
-        if problem.name != "pdoc":
+        if (problem.name or "").partition(".")[0] != "pdoc":
             raise
         print("varprop.reference needs pdoc: pip install 'varprop[docs]'", file=sys.stderr)
         return 1
     except OSError as problem:
-        print(f"--out {folder}: cannot write there ({problem.strerror})", file=sys.stderr)
+        print(
+            f"--out {folder}: cannot write there ({problem.strerror}); name a folder",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

@@ -22,7 +22,7 @@ from varprop.reference.text import docstring_html, inline_html
 from varprop.reference.themes import GUIDE, MODULES, THEMES
 
 HERE = Path(__file__).parent
-FACADE = re.compile(r'\bvp(?P<dot>(?:</span><span class="o">)?\.(?:</span><span class="n">)?)(\w+)')
+FACADE = re.compile(r'\bvp(?:</span><span class="o">)?\.(?:</span><span class="n">)?(\w+)')
 
 
 def build(folder: Path) -> Path:
@@ -126,8 +126,8 @@ def link_facade(html: str, up: str) -> str:
     """Link every `vp.name` of a page of the guide to that name's entry."""
 
     def linked(found: re.Match[str]) -> str:
-        if found[2] not in varprop.__all__:
+        if found[1] not in varprop.__all__:
             return found[0]
-        return f'<a href="{up}varprop.html#{found[2]}">{found[0]}</a>'
+        return f'<a href="{up}varprop.html#{found[1]}">{found[0]}</a>'
 
     return FACADE.sub(linked, html)
