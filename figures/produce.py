@@ -14,7 +14,7 @@ from figures.results import Results
 
 
 class Drawable(Protocol):
-    """What each figure's module offers."""
+    """What each figure's module offers; where it has `report(results)`, a page of Markdown too."""
 
     parameters: Callable[[bool], dict[str, Any]]
     compute: Callable[[Mapping[str, Any], int, str], Results]
@@ -30,7 +30,7 @@ class Produced(NamedTuple):
 def produce(
     name: str, module: Drawable, parameters: Mapping[str, Any], seed: int, device: str, out: Path
 ) -> Produced:
-    """The files `name`.npz, .pdf, .png and .json (the manifest) in `out`.
+    """The files `name`.npz, .pdf, .png and .json (the manifest) in `out`, and .md if it reports.
 
     Saved results of the same parameters, seed, device and version are drawn again as they are.
     Nothing is written where `compute` raises.
@@ -46,9 +46,13 @@ def produce(
     assert results is not None
     drawings = render(module, results, out / name)
     manifest = out / f"{name}.json"
+    report = getattr(module, "report", None)
+    page = () if report is None else (out / f"{name}.md",)
+    for path in page:
+        path.write_text(report(results), encoding="utf-8")
     document = {"figure": name, **results.manifest(), "drawn_with": matplotlib.__version__}
     manifest.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Produced(results, computed, (saved, *drawings, manifest))
+    return Produced(results, computed, (saved, *drawings, *page, manifest))
 
 
 def render(module: Drawable, results: Results, stem: Path) -> tuple[Path, ...]:

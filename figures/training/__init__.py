@@ -13,7 +13,7 @@ stream, whatever their initializer: differences between initializers are to be t
 """
 
 from figures.training.data import Dataset, cifar10, digits, load
-from figures.training.experiment import Experiment, History, Snapshot
+from figures.training.experiment import Experiment, History, Snapshot, Trained
 from figures.training.layers import BatchNorm, Conv, Dense, Dropout, Layer, MaxPool, Pass, Phi
 from figures.training.network import Network, Run
 from figures.training.runs import train
@@ -33,6 +33,7 @@ __all__ = [
     "Phi",
     "Run",
     "Snapshot",
+    "Trained",
     "cifar10",
     "digits",
     "load",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -88,3 +89,11 @@ class History:
         own = {key: values[rows] for key, values in vars(self).items() if key not in APART}
         watched = {key: values[rows] for key, values in self.watched.items()}
         return History(tuple(self.runs[row] for row in rows), **own, watched=watched)
+
+
+class Trained(NamedTuple):
+    """How a training is made, for the manifest."""
+
+    device: str
+    dtype: str = "float32"
+    engine: str = "plain SGD, runs together"

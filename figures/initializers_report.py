@@ -1,0 +1,220 @@
+"""The report beside the comparison of initializers: tables, and each published statement judged.
+
+The statements are those of a published comparison on CIFAR-10 (batch 512, 30 epochs, five runs).
+Each is a set of contrasts, differences between runs of one seed that it says to be positive on
+average; it reproduces if all are decided positive, not if any is decided negative.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from figures.results import Results
+from figures.training.paired import Paired, decide
+from varprop.stats import Verdict, overall
+
+Arrays = Mapping[str, np.ndarray]
+
+TITLES = {
+    "glorot_uniform": "Glorot uniform",
+    "glorot_normal": "Glorot normal",
+    "he_uniform": "He uniform",
+    "he_normal": "He normal",
+    "random_uniform": "Random uniform",
+    "random_normal": "Random normal",
+}
+NETWORKS = ("without batch-norm", "with batch-norm")
+LAWS = ("uniform", "normal")
+HALF = 0.5  # of the validation images
+SLOW = 3  # epochs of a slow start, the fewest that were published
+ERROR_RATE = 0.05  # of all verdicts on one network together
+WORDS = {
+    Verdict.CONFIRMED: "reproduces",
+    Verdict.REFUTED: "does not reproduce",
+    Verdict.UNDECIDED: "the data cannot decide",
+}
+
+
+class Statement(NamedTuple):
+    """`contrasts`: mean differences that must be positive, by what they are of."""
+
+    row: str
+    text: str
+    contrasts: Mapping[str, Paired]
+
+
+class Judgement(NamedTuple):
+    statement: Statement
+    verdict: Verdict
+    adjusted: Mapping[str, float]
+
+
+def measures(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Four numbers of each run, (batch-norm, initializer, seed), by what they are."""
+    accuracy = arrays["validation_accuracy"]
+    drops = np.maximum(accuracy[..., 1:-1] - accuracy[..., 2:], 0.0)
+    return {
+        f"epochs to {100 * HALF:.0f} %": crossing(accuracy),
+        "accuracy lost again": drops.sum(-1),
+        "train − validation": arrays["train_accuracy"][..., -1] - accuracy[..., -1],
+        "initial loss": arrays["validation_loss"][..., 0],
+    }
+
+
+def crossing(accuracy: np.ndarray) -> np.ndarray:
+    """The epoch, between whole ones by a line, at which curves (..., 1 + epochs) reach HALF.
+
+    Those that do not reach it get the number of epochs, a lower bound.
+    """
+    reached = accuracy[..., 1:] >= HALF
+    last = np.argmax(reached, -1)[..., None]
+    before = np.take_along_axis(accuracy[..., :-1], last, -1)[..., 0]
+    after = np.take_along_axis(accuracy[..., 1:], last, -1)[..., 0]
+    rise = np.where(after > before, after - before, 1.0)
+    found = last[..., 0] + np.clip((HALF - before) / rise, 0.0, 1.0)
+    found = np.where(reached.any(-1), found, accuracy.shape[-1] - 1)
+    return np.where(np.isnan(accuracy).any(-1), np.nan, found)
+
+
+def statements(arrays: Arrays, norm: int) -> list[Statement]:
+    """The published statements as contrasts of the networks without (0) or with (1) batch-norm."""
+    names = list(TITLES)
+    accuracy = dict(zip(names, arrays["validation_accuracy"][norm], strict=True))
+    trained = dict(zip(names, arrays["train_accuracy"][norm], strict=True))
+    found = {
+        key: dict(zip(names, values[norm], strict=True)) for key, values in measures(arrays).items()
+    }
+    time, drops, gap, start = found.values()
+    fitted = arrays["fitted_accuracy"][norm][..., 0]
+    own_gap = {name: fitted[k] - accuracy[name][:, -1] for k, name in enumerate(names)}
+    spread = {name: np.abs(a[:, -1] - np.median(a[:, -1])) for name, a in accuracy.items()}
+    early = {name: -a[:, SLOW] for name, a in accuracy.items()}
+    both = ("glorot", "random")
+    half = f"He reaches {100 * HALF:.0f} % before"
+    logged = "gap of training accuracy, as logged while learning, over validation accuracy"
+    lasting = "gap of the trained network's accuracies, on training and validation images"
+    lower = {
+        f"He uniform − {TITLES[name]}": Paired(start["he_uniform"] - start[name])
+        for name in ("glorot_uniform", "random_uniform")
+    }
+    ahead = {
+        f"{TITLES[f'random_{law}']} − {TITLES[f'he_{law}']}": Paired(
+            trained[f"random_{law}"][:, 0] - trained[f"he_{law}"][:, 0]
+        )
+        for law in LAWS
+    }
+    table = (
+        ("D2", f"{half} Glorot", _above_he(time, ("glorot",))),
+        ("D2", f"{half} Random", _above_he(time, ("random",))),
+        ("D2", f"Glorot and Random are below He after {SLOW} epochs", _above_he(early, both)),
+        ("D3", "Final accuracies of Glorot and Random spread more over seeds than He's",
+         _above_he(spread, both)),
+        ("D3", "Curves of Glorot and Random lose more accuracy again than He's",
+         _above_he(drops, both)),
+        ("D4", f"He uniform has the smallest {logged}", _above(gap, "he_uniform", 1)),
+        ("D4", f"Random uniform has the largest {logged}", _above(gap, "random_uniform", -1)),
+        ("D4", f"He uniform has the smallest {lasting}", _above(own_gap, "he_uniform", 1)),
+        ("D4", f"Random uniform has the largest {lasting}", _above(own_gap, "random_uniform", -1)),
+        ("D5", "The starting loss is lower for Glorot and Random uniform than for He uniform",
+         lower),
+        ("besides", "In the training batches of epoch 1, Random is ahead of He", ahead),
+    )  # fmt: skip
+    return [Statement(*row) for row in table]
+
+
+def _above_he(values: Mapping[str, np.ndarray], families: tuple[str, ...]) -> dict[str, Paired]:
+    """Those families minus He of the same law."""
+    return {
+        f"{TITLES[f'{family}_{law}']} − {TITLES[f'he_{law}']}": Paired(
+            values[f"{family}_{law}"] - values[f"he_{law}"]
+        )
+        for family in families
+        for law in LAWS
+    }
+
+
+def _above(values: Mapping[str, np.ndarray], one: str, sign: int) -> dict[str, Paired]:
+    """Each other initializer minus `one`, or, for sign -1, `one` minus each other."""
+    others = [name for name in TITLES if name != one]
+    pairs = [(name, one)[::sign] for name in others]
+    return {f"{TITLES[a]} − {TITLES[b]}": Paired(values[a] - values[b]) for a, b in pairs}
+
+
+def judge(asked: list[Statement]) -> list[Judgement]:
+    """All contrasts of the statements together, at one error rate."""
+    every = {f"{k} {n}": pair for k, s in enumerate(asked) for n, pair in s.contrasts.items()}
+    decided = decide(every, ERROR_RATE)
+    judged = []
+    for k, statement in enumerate(asked):
+        own = {name: decided[f"{k} {name}"] for name in statement.contrasts}
+        verdict = overall(found for found, _ in own.values())
+        judged.append(Judgement(statement, verdict, {name: p for name, (_, p) in own.items()}))
+    return judged
+
+
+def published(results: Results) -> str:
+    """The whole page, in Markdown."""
+    about, data = results.about["parameters"], results.about["data"]
+    judged = [judge(statements(results.arrays, norm)) for norm in range(len(NETWORKS))]
+    seeds = about["seeds"]
+    lines = [
+        "# Does weight initialization matter?",
+        "",
+        f"Data: {data['note']}, SHA-256 `{data['sha256'][:16]}`. {about['epochs']} epochs of plain "
+        f"SGD, rate {about['rate']:g}, batch {about['batch']}, {seeds} seeds, paired over the "
+        "initializers. The published statements are of CIFAR-10, another network and batch 512: "
+        "what is said here is whether they hold for these data and this network.",
+        "",
+        "Intervals: 95 % by t over seeds, of one number at a time. Verdicts: paired t tests, "
+        f"Holm's adjustment, error rate {ERROR_RATE:g} for all on one network together; t takes "
+        "the differences over seeds for normal. The exact test of signs is told beside it; its "
+        f"p-value is at least {2.0 ** (1 - seeds):.2g} here.",
+        "",
+        "## What is published, and what is found (D2 to D5)",
+        "",
+        "| row | statement | " + " | ".join(NETWORKS) + " |",
+        "|---|---|---|---|",
+    ]
+    for one, two in zip(*judged, strict=True):
+        words = " | ".join(WORDS[found.verdict] for found in (one, two))
+        lines.append(f"| {one.statement.row} | {one.statement.text} | {words} |")
+    for norm, network in enumerate(NETWORKS):
+        lines += ["", f"## Final table, {network} (D1)", "", *_final(results.arrays, norm)]
+    for network, found in zip(NETWORKS, judged, strict=True):
+        lines += ["", f"## Every contrast, {network}", "", *_contrasts(found)]
+    return "\n".join(lines) + "\n"
+
+
+def _final(arrays: Arrays, norm: int) -> list[str]:
+    columns = {
+        "validation accuracy": arrays["validation_accuracy"][norm][..., -1],
+        "validation loss": arrays["validation_loss"][norm][..., -1],
+        **{key: values[norm] for key, values in measures(arrays).items()},
+    }
+    lines = ["| initializer | " + " | ".join(columns) + " | diverged |"]
+    lines.append("|---" * (len(columns) + 2) + "|")
+    for k, title in enumerate(TITLES.values()):
+        cells = [_interval(Paired(values[k])) for values in columns.values()]
+        wrecked = int((arrays["diverged"][norm][k] >= 0).sum())
+        lines.append(f"| {title} | " + " | ".join(cells) + f" | {wrecked} |")
+    epochs = arrays["train_loss"].shape[-1]
+    lines += ["", f"A run that does not reach {100 * HALF:.0f} % counts as {epochs} epochs."]
+    return lines
+
+
+def _interval(pair: Paired) -> str:
+    low, high = pair.interval()
+    return f"{pair.mean:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def _contrasts(found: list[Judgement]) -> list[str]:
+    lines = ["| row | contrast, said to be positive | mean [95 %] | p by t, Holm | p by signs |"]
+    lines.append("|---|---|---|---|---|")
+    for judgement in found:
+        statement = judgement.statement
+        for name, pair in statement.contrasts.items():
+            tests = f"{judgement.adjusted[name]:.2g} | {pair.p_signs:.2g}"
+            label = f"{statement.text}: {name}"
+            lines.append(f"| {statement.row} | {label} | {_interval(pair)} | {tests} |")
+    return lines
