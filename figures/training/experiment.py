@@ -59,6 +59,8 @@ class History:
 
     train_loss, train_accuracy            (R, epochs) means over the batches while learning
     validation_loss, validation_accuracy  (R, 1 + epochs)
+    batch_loss, batch_accuracy            (R, 1 + epochs) of the validation images too, batch-norm
+                                          with their batches' statistics, not the running ones
     fitted_loss, fitted_accuracy          (R, 1) of the trained network on the training images
     diverged                              (R,) first epoch with a loss that is not finite, or -1;
                                           accuracies are nan from then on
@@ -70,6 +72,8 @@ class History:
     train_accuracy: np.ndarray
     validation_loss: np.ndarray
     validation_accuracy: np.ndarray
+    batch_loss: np.ndarray
+    batch_accuracy: np.ndarray
     fitted_loss: np.ndarray
     fitted_accuracy: np.ndarray
     diverged: np.ndarray

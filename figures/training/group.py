@@ -38,16 +38,15 @@ class Group:
         seeds = [run.seed for run in experiment.runs]
         self.seeds = tuple(dict.fromkeys(seeds))
         self.which = torch.tensor([self.seeds.index(seed) for seed in seeds], device=place)
-        runs, epochs = len(seeds), experiment.epochs
+        columns = {"train": 0, "validation": 1, "batch": 1}
         self.recorded = {
-            "train_loss": np.full((runs, epochs), np.nan),
-            "train_accuracy": np.full((runs, epochs), np.nan),
-            "validation_loss": np.full((runs, epochs + 1), np.nan),
-            "validation_accuracy": np.full((runs, epochs + 1), np.nan),
-            "fitted_loss": np.full((runs, 1), np.nan),
-            "fitted_accuracy": np.full((runs, 1), np.nan),
-            "diverged": np.full(runs, -1),
+            f"{what}_{number}": np.full((len(seeds), experiment.epochs + more), np.nan)
+            for what, more in columns.items()
+            for number in ("loss", "accuracy")
         }
+        for number in ("loss", "accuracy"):
+            self.recorded[f"fitted_{number}"] = np.full((len(seeds), 1), np.nan)
+        self.recorded["diverged"] = np.full(len(seeds), -1)
 
     def _move(self) -> None:
         self.held = {name: held.to(self.place) for name, held in self.held.items()}
@@ -71,6 +70,10 @@ class Group:
             else:
                 getattr(self, part)[name] = torch.from_numpy(values)
         self._move()
+
+    def start(self) -> None:
+        """What is recorded before the first epoch."""
+        self._look(batch=True)
 
     def learn(self) -> None:
         """One epoch, and what is recorded after it."""
@@ -119,13 +122,10 @@ class Group:
             rows = orders[start : start + size][:, self.which]
             yield images[rows], labels[rows], mask
 
-    def start(self) -> None:
-        """What is recorded before the first epoch."""
-        self._look(batch=True)
-
     def _look(self, *, batch: bool) -> None:
         """Record the validation images and what the experiment watches."""
         self._record("validation", self.epoch, *self._evaluated(self.test, batch=batch))
+        self._record("batch", self.epoch, *self._evaluated(self.test, batch=True))
         if self.experiment.watch is None:
             return
         for name, found in self.experiment.watch(self._snapshot(batch)).items():

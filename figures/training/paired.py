@@ -7,9 +7,10 @@ each of the 2^n patterns of signs is equally likely (Fisher, 1935); but its p-va
 2^(1 - n), 1/16 for five seeds, so it cannot decide there and is told beside the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -50,42 +51,71 @@ class Paired:
         return self.mean - reach, self.mean + reach
 
     @property
-    def p_value(self) -> float:
-        """Two-sided, by t; by signs where all differences are equal and t has no scale."""
-        if not self.known:
-            return 1.0
-        if self._error <= 1e-12 * abs(self.mean):
-            return self.p_signs
-        statistic = abs(self.mean) / self._error
-        return 2 * float(special.stdtr(len(self.differences) - 1, -statistic))
+    def p_above(self) -> float:
+        """One-sided, small where the mean is above zero."""
+        return self._p(1.0)
+
+    @property
+    def p_below(self) -> float:
+        """One-sided, small where the mean is below zero."""
+        return self._p(-1.0)
 
     @property
     def p_signs(self) -> float:
         """Two-sided and exact: the share of the patterns of signs with as large a |mean|."""
+        return min(1.0, 2 * min(self._signs(1.0), self._signs(-1.0)))
+
+    def _p(self, side: float) -> float:
+        """By t; by signs where all differences are equal and t has no scale."""
+        if not self.known:
+            return 1.0
+        if self._error <= 1e-12 * abs(self.mean):
+            return self._signs(side)
+        return float(special.stdtr(len(self.differences) - 1, -side * self.mean / self._error))
+
+    def _signs(self, side: float) -> float:
+        """The share of the patterns of signs with as large a mean."""
         if not self.known:
             return 1.0
         signs = np.array(list(product((-1, 1), repeat=len(self.differences))))
-        means = np.abs(signs @ self.differences)
-        return float(np.mean(means >= means[-1] * (1 - 1e-12)))
+        sums = side * signs @ self.differences
+        return float(np.mean(sums >= sums[-1] - 1e-12 * np.abs(self.differences).sum()))
 
 
-def decide(claimed: Mapping[str, Paired], error_rate: float) -> dict[str, tuple[Verdict, float]]:
-    """For each claim "the mean difference is positive": its verdict and its adjusted p-value.
+class Decision(NamedTuple):
+    """The verdict, and the adjusted p-values of the two errors: of confirming, of refuting."""
 
-    A sign is decided where Holm's adjusted two-sided p-value is at most `error_rate`: CONFIRMED if
-    positive, REFUTED if negative, else UNDECIDED. With this probability, or less, any is wrong.
+    verdict: Verdict
+    p_for: float
+    p_against: float
+
+
+def decide(claims: Mapping[str, Sequence[Paired]], error_rate: float) -> dict[str, Decision]:
+    """For each claim "each of these mean differences is positive", in the order given.
+
+    CONFIRMED where every one is above zero: p is the largest of their one-sided p-values (the
+    intersection-union test; Berger, 1982), which needs no adjustment for their number. REFUTED
+    where any is below zero: p is the smallest times their number. These two p-values of each claim
+    go together through Holm's adjustment, so with probability `error_rate` at most any verdict is
+    wrong; UNDECIDED where neither is as small.
     """
-    adjusted = holm([pair.p_value for pair in claimed.values()], error_rate).adjusted
+    raw = [
+        (max(pair.p_above for pair in pairs), min(1.0, len(pairs) * min(p.p_below for p in pairs)))
+        for pairs in claims.values()
+    ]
+    found = holm(raw, error_rate)
     return {
-        name: (_verdict(pair, float(p), error_rate), float(p))
-        for (name, pair), p in zip(claimed.items(), adjusted, strict=True)
+        name: Decision(
+            _verdict(*(bool(r) for r in rejected)), float(adjusted[0]), float(adjusted[1])
+        )
+        for name, adjusted, rejected in zip(claims, found.adjusted, found.rejected, strict=True)
     }
 
 
-def _verdict(pair: Paired, p: float, error_rate: float) -> Verdict:
-    if not pair.known or p > error_rate:
-        return Verdict.UNDECIDED
-    return Verdict.CONFIRMED if pair.mean > 0 else Verdict.REFUTED
+def _verdict(above: bool, below: bool) -> Verdict:
+    if above:
+        return Verdict.CONFIRMED
+    return Verdict.REFUTED if below else Verdict.UNDECIDED
 
 
 def mean_band(values: np.ndarray, level: float = 0.05) -> np.ndarray:

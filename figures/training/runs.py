@@ -23,6 +23,8 @@ from figures.training.network import Network
 from varprop.montecarlo.describe import describe, digest
 from varprop.montecarlo.devices import find_device
 
+CODE = ("group.py", "layers.py", "network.py")  # that the numbers depend on
+
 
 def train(
     experiment: Experiment, data: Dataset, *, device: str = "cpu", states: Path | None = None
@@ -83,9 +85,9 @@ def _trained(
 
 
 def _key(experiment: Experiment, data: Dataset, device: str) -> str:
-    """A hash of everything that the numbers depend on, the code of this package among it."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    """A hash of everything that the numbers depend on, the code of the training among it."""
+    home = Path(__file__).parent
+    code = hashlib.sha256(b"".join((home / name).read_bytes() for name in CODE)).hexdigest()
     versions = [vp.__version__, torch.__version__]
     # A holder, or `describe` would call the watching function on a tensor.
     about = [describe(experiment, within=(data,)), data.digest, device, versions, code]
