@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in names if name not in KNOWN]
     if unknown:
         asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(KNOWN)}")
+    if asked.data != "digits" and not set(names) & set(TRAINING):
+        asking.error(f"--data is for the training figures ({', '.join(TRAINING)}): name one")
     if asked.seed < 0:
         asking.error(f"--seed must not be negative, got {asked.seed}")
     nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())

@@ -120,7 +120,7 @@ def _claims(arrays: Mapping[str, np.ndarray]) -> tuple[Claim, ...]:
     accuracy = dict(zip(INITIALIZERS, arrays["validation_accuracy"][0], strict=True))
     final = arrays["validation_accuracy"][..., -1]
     ranges = np.ptp(final, axis=1)  # (batch-norm, seed): over initializers
-    claimed = {"hidden": [Paired(ranges[0] / 2 - ranges[1])], "fails": [], "early": []}
+    claimed = {"fails": [], "early": [], "hidden": [Paired(ranges[0] / 2 - ranges[1])]}
     for law in ("uniform", "normal"):
         he = accuracy[f"he_{law}"]
         lost = he[:, -1] - accuracy[f"random_{law}"][:, -1]

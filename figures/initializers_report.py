@@ -194,7 +194,7 @@ def _final(arrays: Arrays, norm: int) -> list[str]:
         cells = [_interval(Paired(values[k])) for values in columns.values()]
         wrecked = int((arrays["diverged"][norm][k] >= 0).sum())
         lines.append(f"| {title} | " + " | ".join(cells) + f" | {wrecked} |")
-    epochs = arrays["train_loss"].shape[-1]
+    epochs = arrays["train_accuracy"].shape[-1]
     lines += ["", f"A run that does not reach {100 * HALF:.0f} % counts as {epochs} epochs."]
     return lines
 
