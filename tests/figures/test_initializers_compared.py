@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -15,7 +16,7 @@ from figures.produce import produce
 from figures.results import Results
 from figures.training import data
 
-TINY = {"channels": 2, "batch": 359, "epochs": 3, "seeds": 2}
+TINY = {"channels": 2, "batch": 45, "epochs": 3, "seeds": 2}
 EPOCHS, SEEDS = 8, 6
 NAMES = tuple(page.TITLES)
 
@@ -28,7 +29,15 @@ def asked():
 @pytest.fixture(scope="module")
 def made(asked, tmp_path_factory):
     out = tmp_path_factory.mktemp("compared")
-    return produce(figure.__name__.split(".")[1], figure, asked, 5, "cpu", out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figure, "load", lambda source: few(data.load(source)))
+        return produce("initializers_compared", figure, asked, 5, "cpu", out)
+
+
+def few(whole: data.Dataset) -> data.Dataset:
+    """The first images, called all."""
+    rows = {name: getattr(whole, name)[:90] for name in ("train", "train_labels", "test")}
+    return dataclasses.replace(whole, **rows, test_labels=whole.test_labels[:90])
 
 
 @pytest.fixture
@@ -178,7 +187,7 @@ def test_the_command_trains_on_the_folder_that_is_named_and_goes_on_from_states(
     cifar, tmp_path, monkeypatch, capsys
 ):
     real = figure.parameters
-    small = TINY | {"batch": 100}
+    small = TINY | {"batch": 200}
     monkeypatch.setattr(figure, "PUBLISHED_STEPS", 1.0)
     monkeypatch.setattr(data, "TRAINING", data.TRAINING * 2)  # 800 images: a batch of 512 fits
     monkeypatch.setattr(figure, "parameters", lambda full, data: real(full, data) | small)

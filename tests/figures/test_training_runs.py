@@ -24,10 +24,12 @@ from figures.training import (
     Run,
     Snapshot,
     digits,
+    state,
     train,
 )
 from figures.training.group import Group
 from figures.training.network import stream
+from figures.training.runs import _key
 
 LAYERS = (
     Conv(4), BatchNorm(), Phi("relu"), MaxPool(), Dropout(0.2), Conv(4), Phi("tanh"), Dense(12),
@@ -39,9 +41,9 @@ PLAIN = (Conv(4), Phi("relu"), MaxPool(), Conv(8), Phi("relu"), Dense(10))
 @pytest.fixture(scope="module")
 def data():
     whole = digits()
-    return dataclasses.replace(
-        whole, train=whole.train[:160], train_labels=whole.train_labels[:160]
-    )
+    rows = {name: getattr(whole, name)[:96] for name in ("train", "train_labels")}
+    rows |= {name: getattr(whole, name)[:64] for name in ("test", "test_labels")}
+    return dataclasses.replace(whole, **rows)
 
 
 def runs(rate: float = 0.1, seeds=(3, 8)) -> tuple[Run, ...]:
@@ -113,14 +115,14 @@ def alone(run: Run, data, epochs: int, batch: int, momentum: float) -> list[list
 
 
 def test_runs_together_are_those_of_torch_one_by_one_in_double_precision(data):
-    """Float32 rounding, 15 steps: the loss agrees to 1e-4, the accuracy to three images of 360."""
-    asked = experiment(runs=runs(0.02))
+    """Float32 rounding, 9 steps: the loss agrees to 1e-4, the accuracy to two images of 64."""
+    asked = experiment(runs=runs(0.02)[1:4])
     together = train(asked, data)
     for row, run in enumerate(asked.runs):
         found = np.array(alone(run, data, asked.epochs, asked.batch, asked.momentum)).T
         np.testing.assert_allclose(together.train_loss[row], found[0], rtol=1e-4)
         np.testing.assert_allclose(together.validation_loss[row, 1:], found[1], rtol=1e-3)
-        np.testing.assert_allclose(together.validation_accuracy[row, 1:], found[2], atol=3 / 360)
+        np.testing.assert_allclose(together.validation_accuracy[row, 1:], found[2], atol=2 / 64)
 
 
 def norms(seen: Snapshot) -> dict[str, torch.Tensor]:
@@ -128,7 +130,7 @@ def norms(seen: Snapshot) -> dict[str, torch.Tensor]:
 
 
 def test_a_killed_training_goes_on_to_the_same_numbers(data, tmp_path, monkeypatch):
-    asked = experiment(watch=norms)
+    asked = experiment(watch=norms, runs=runs()[:3])
     whole = train(asked, data)
     learn, epochs = Group.learn, []
 
@@ -149,22 +151,28 @@ def test_a_killed_training_goes_on_to_the_same_numbers(data, tmp_path, monkeypat
     assert epochs == [0, 1, 2] and list(tmp_path.iterdir()) == [kept]
 
 
-@pytest.mark.parametrize("changed", [{"batch": 40}, {"momentum": 0.5}, {"watch": norms}])
-def test_another_experiment_does_not_go_on_from_that_state(data, tmp_path, changed):
-    short = {"epochs": 1, "runs": runs(seeds=(3,))}
-    train(experiment(**short), data, states=tmp_path)
-    train(experiment(**short, **changed), data, states=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+def test_another_experiment_has_another_state(data):
+    asked = experiment()
+    others = [
+        experiment(batch=40),
+        experiment(momentum=0.5),
+        experiment(watch=norms),
+        experiment(runs=runs(0.2)),
+        experiment(layers=PLAIN),
+    ]
+    keys = {_key(one, data, "cpu") for one in (asked, *others)}
+    keys |= {_key(asked, dataclasses.replace(data, digest="other"), "cpu")}
+    assert len(keys) == 7 and _key(experiment(), data, "cpu") in keys
 
 
 @pytest.mark.parametrize("length", [0, 200])
-def test_a_damaged_state_is_refused_by_name(data, tmp_path, length):
-    asked = experiment(epochs=1, runs=runs(seeds=(3,)))
-    train(asked, data, states=tmp_path)
-    (kept,) = tmp_path.iterdir()
-    kept.write_bytes(kept.read_bytes()[:length])
-    with pytest.raises(ValueError, match=f"{kept.name}.* no state .*remove it"):
-        train(asked, data, states=tmp_path)
+def test_a_damaged_state_is_refused_by_name(tmp_path, length):
+    path = tmp_path / "some.npz"
+    state.write(path, {"epoch": np.arange(40)})
+    assert state.read(tmp_path / "absent.npz") is None
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"some\.npz is no state .*remove it"):
+        state.read(path)
 
 
 def test_a_run_that_diverges_is_recorded_and_changes_no_other(data):
@@ -172,9 +180,9 @@ def test_a_run_that_diverges_is_recorded_and_changes_no_other(data):
     wild = tuple(
         dataclasses.replace(run, name="wild", weights=vp.init.normal(std=1e12)) for run in sound[:2]
     )
-    mixed = train(experiment(layers=PLAIN, runs=(*wild, *sound)), data)
+    mixed = train(experiment(layers=PLAIN, runs=(*wild, *sound), epochs=2), data)
     rate = tuple(dataclasses.replace(run, rate=0.0) for run in sound[:2])
-    calm = train(experiment(layers=PLAIN, runs=(*rate, *sound)), data)
+    calm = train(experiment(layers=PLAIN, runs=(*rate, *sound), epochs=2), data)
     assert (mixed.of("wild").diverged >= 0).all()
     assert np.isnan(mixed.of("wild").validation_accuracy[:, -1]).all()
     assert (mixed.diverged[2:] == -1).all()
@@ -196,7 +204,7 @@ def test_runs_of_a_seed_share_batches_masks_and_streams(data):
 
 def test_each_run_has_its_own_rate(data):
     still, moving = (Run("x", vp.init.get("he_normal"), 5, rate) for rate in (0.0, 0.1))
-    history = train(experiment(layers=PLAIN, runs=(still, moving)), data)
+    history = train(experiment(layers=PLAIN, runs=(still, moving), epochs=1), data)
     assert (history.validation_loss[0] == history.validation_loss[0, 0]).all()
     assert history.validation_loss[1, -1] < history.validation_loss[1, 0]
 
@@ -219,6 +227,7 @@ def test_snapshots_hold_values_and_gradients_of_every_layer(data):
         torch.testing.assert_close(gradients["conv_2"], gradients["phi_2"] * slope)
 
 
+@pytest.mark.slow
 def test_groups_that_the_memory_forces_are_the_same_training(data, monkeypatch):
     whole = train(experiment(runs=runs(0.02)), data)
     monkeypatch.setattr("figures.training.experiment.MEMORY", 2 * 10**6)
@@ -259,7 +268,7 @@ def test_names_and_sizes():
     ("changed", "message"),
     [
         ({"epochs": 0}, "epochs must be .* at least 1, got 0"),
-        ({"batch": 161}, "must not exceed the 160 training images of digits, got 161: take"),
+        ({"batch": 97}, "must not exceed the 96 training images of digits, got 97: take"),
         ({"runs": ()}, "at least one run, got none"),
         ({"layers": (Dense(7),)}, r"must give 10 numbers .* got \(7,\): end with Dense\(10\)"),
     ],
