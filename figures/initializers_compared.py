@@ -35,6 +35,7 @@ from figures.training import (
     train,
 )
 from figures.training.paired import Paired, decide, mean_band
+from varprop.montecarlo.devices import find_device
 
 INITIALIZERS = tuple(TITLES)
 CURVES = ("validation_accuracy", "validation_loss", "train_accuracy")
@@ -105,7 +106,7 @@ def compute(
             "draws": parameters["seeds"],
         }
     arrays = {name: _array(histories, name) for name in KEPT}
-    about = provenance(parameters, seed, [Trained(device)], networks)
+    about = provenance(parameters, seed, [Trained(str(find_device(device)))], networks)
     about["data"] = {"name": data.name, "note": data.note, "sha256": data.digest}
     return Results(arrays, _claims(arrays), about)
 

@@ -31,7 +31,7 @@ def made(asked, tmp_path_factory):
     out = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figure, "load", lambda source: few(data.load(source)))
-        return produce("initializers_compared", figure, asked, 5, "cpu", out)
+        return produce("initializers_compared", figure, asked, 5, "auto", out)
 
 
 def few(whole: data.Dataset) -> data.Dataset:
@@ -135,6 +135,7 @@ def test_the_manifest_says_the_data_and_the_networks(made, asked):
     manifest = json.loads(path.read_text(encoding="utf-8"))
     assert manifest["data"]["sha256"] == data.digits().digest == asked["digest"]
     assert manifest["parameters"] == asked and manifest["seed"] == 5
+    assert manifest["device"] == "cpu" and manifest["dtype"] == "float32"
     assert set(manifest["networks"]) == set(page.NETWORKS)
     assert "BatchNorm" in manifest["networks"]["with batch-norm"]["layers"]
     assert "BatchNorm" not in manifest["networks"]["without batch-norm"]["layers"]
