@@ -31,7 +31,7 @@ def made(asked, tmp_path_factory):
     out = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figure, "load", lambda source: few(data.load(source)))
-        return produce("initializers_compared", figure, asked, 5, "auto", out)
+        return produce("initializers_compared", figure, asked, 5, "cpu", out)
 
 
 def few(whole: data.Dataset) -> data.Dataset:
