@@ -33,6 +33,9 @@ def train(
 
     states  folder of the states, one file for each group of runs, named by the experiment, the
             data and the code; None keeps none. Raises ValueError for an impossible experiment.
+
+    The same experiment gives the same bits. A run among other runs is the same but for rounding,
+    since kernels depend on sizes, and training amplifies rounding: compare within one experiment.
     """
     _check(experiment, data)
     size = experiment.together(data.shape)
