@@ -50,6 +50,15 @@ def test_all_must_be_positive_to_confirm_and_one_negative_refutes(rng):
     assert open_.known
 
 
+def test_adjusted_p_values_count_contrasts_and_both_directions(rng):
+    """One claim of three contrasts: two p-values, Holm doubles the smaller."""
+    low, middle, high = (Paired(m + rng.normal(0, 1, 6)) for m in (-3.0, 0.0, 3.0))
+    one = decide({"mixed": [low, middle, high]}, 0.05)["mixed"]
+    assert one.p_against == pytest.approx(min(1.0, 2 * 3 * low.p_below))
+    two = decide({"above": [high, high]}, 0.05)["above"]
+    assert two.p_for == pytest.approx(2 * high.p_above)
+
+
 @pytest.mark.statistical
 def test_wrong_verdicts_on_true_zeros_are_as_rare_as_promised(rng):
     """500 families of four claims of mean 0, at 0.1: wrong in at most 0.1, at 6 standard errors."""
