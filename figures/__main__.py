@@ -5,12 +5,21 @@ on scikit-learn's digits, or on CIFAR-10 with --data, and keep states in OUT/sta
 was killed.
 Exit status: 0 if every claim is CONFIRMED, 1 if one is not (the figures are drawn, and marked),
 2 for arguments that cannot be used.
+"""python -m figures [names] [--quick | --full] [--device auto] [--out DIR] [--seed N]
+python -m figures gallery [--out DIR]
+
+The second writes the gallery page from the figures that lie in DIR.
+
+Exit status: 0 if every claim is CONFIRMED; 1 if one is not (the figures are drawn, and marked);
+2 for arguments that cannot be used; 3 if a figure could not be made (the others are); 130 if
+interrupted. Finished figures are kept: the same command goes on with the rest.
 """
 
 import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -18,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from figures.produce import Drawable, produce
+from figures.produce import Drawable, Produced, produce
 
 NAMES = (
     "std_by_layer",
@@ -38,18 +47,23 @@ NAMES = (
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)
 KNOWN = NAMES + STUDIES + TRAINING
+KNOWN = NAMES + STUDIES
+GALLERY = "gallery"
+UNCONFIRMED, UNUSABLE, FAILED, INTERRUPTED = 1, 2, 3, 130  # exit statuses
 
 
 class OneLine(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"figures: {message}\n")
+        self.exit(UNUSABLE, f"figures: {message}\n")
 
 
 def parser() -> argparse.ArgumentParser:
     asked = OneLine("figures", description="Compute, judge and draw the figures.")
     asked.add_argument("names", nargs="*", help=f"of {', '.join(KNOWN)}; training: its figures")
+    names = f"of {', '.join(KNOWN)} (default: all); or {GALLERY}, alone: the page that shows them"
+    asked.add_argument("names", nargs="*", help=names)
     size = asked.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small networks, seconds (default)")
     size.add_argument("--full", action="store_true", help="the published sizes, minutes")
@@ -65,12 +79,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = asking.parse_args(arguments)
     names = [n for name in asked.names for n in (TRAINING if name == "training" else (name,))]
     unknown = [name for name in names if name not in KNOWN]
+    if asked.names == [GALLERY]:
+        return _gallery(asked.out)
+    _refuse(asking, asked)
+    names = tuple(dict.fromkeys(asked.names or KNOWN))
+    try:
+        return _all(names, asked)
+    except KeyboardInterrupt:
+        print("figures: interrupted; finished figures are kept", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _refuse(asking: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    """End with one line for arguments that cannot be used."""
+    from varprop.montecarlo.devices import find_device
+
+    unknown = [name for name in asked.names if name not in KNOWN]
+    if GALLERY in unknown:
+        asking.error(f"{GALLERY} stands alone: make the figures first, then the page")
     if unknown:
         asking.error(f"unknown figure {unknown[0]!r}; the figures are {', '.join(KNOWN)}")
     if asked.data != "digits" and not set(names) & set(TRAINING):
         asking.error(f"--data is for the training figures ({', '.join(TRAINING)}): name one")
     if asked.seed < 0:
         asking.error(f"--seed must not be negative, got {asked.seed}")
+    try:
+        find_device(asked.device)
+    except ValueError as error:
+        asking.error(f"--device: {error}")
     nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         asking.error(f"--out {asked.out}: cannot write in {nearest}; name a folder")
@@ -80,10 +116,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if confirmed else 1
 
 
-def _one(name: str, asked: argparse.Namespace) -> bool:
+def _all(names: Sequence[str], asked: argparse.Namespace) -> int:
+    """Every figure, one after the other, whatever becomes of each."""
+    made, failed = [], []
+    for number, name in enumerate(names, 1):
+        print(f"figures: {number} of {len(names)}, {name}", file=sys.stderr, flush=True)
+        try:
+            made.append(_one(name, asked))
+        except Exception as error:
+            failed.append(name)
+            if not isinstance(error, ValueError):
+                traceback.print_exc()
+            print(f"{name}: FAILED, {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    if len(names) > 1:
+        _summary(made, failed)
+    if failed:
+        return FAILED
+    return 0 if all(one.results.verdict == "CONFIRMED" for one in made) else UNCONFIRMED
+
+
+def load(name: str) -> Drawable:
+    return import_module(f"figures.{name}")  # type: ignore[return-value]
+
+
+def _one(name: str, asked: argparse.Namespace) -> Produced:
+    from figures import checkout
     from figures.style import told
 
-    module: Drawable = import_module(f"figures.{name}")  # type: ignore[assignment]
+    module = load(name)
     start = time.perf_counter()
     try:
         if name in TRAINING:
@@ -95,12 +155,40 @@ def _one(name: str, asked: argparse.Namespace) -> bool:
         parser().error(f"{name}: {error}")
         raise
     how = "computed and drawn" if made.computed else "drawn from saved results"
+    made = produce(name, module, module.parameters(asked.full), asked.seed, asked.device, asked.out)
+    code = checkout.told(made.results.about.get("git"))
+    how = "computed and drawn" if made.computed else f"drawn from saved results of {code},"
     print(f"{name}: {made.results.verdict}, {how} in {time.perf_counter() - start:.1f} s")
     for claim in told(made.results.claims):
         print(f"  {claim.verdict}: {claim.statement}. {claim.evidence}")
     for path in made.files:
         print(f"  {path}")
-    return made.results.verdict == "CONFIRMED"
+    sys.stdout.flush()
+    return made
+
+
+def _summary(made: Sequence[Produced], failed: Sequence[str]) -> None:
+    from figures.judging import false_alarms
+
+    found = [str(one.results.verdict) for one in made]
+    counts = [f"{found.count(verdict)} {verdict}" for verdict in sorted(set(found))]
+    counts += [f"{len(failed)} FAILED ({', '.join(failed)})"] if failed else []
+    print(f"{len(made) + len(failed)} figures: {', '.join(counts)}")
+    claims = [claim for one in made for claim in one.results.claims]
+    print(f"  {false_alarms(claims)}")
+
+
+def _gallery(out: Path) -> int:
+    from figures import gallery
+
+    try:
+        written = gallery.write({name: load(name) for name in KNOWN}, out)
+    except ValueError as error:
+        parser().error(f"{GALLERY}: {error}")
+        raise
+    for path in written:
+        print(f"  {path}")
+    return 0
 
 
 def resumable(module: Any, data: str, states: Path) -> Drawable:

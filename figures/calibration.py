@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
+from benchmarks.calibration.cells import DOUBT
 from figures import style
 from figures.results import Claim, Results
 from varprop.stats import Verdict
@@ -137,7 +138,8 @@ def _claim(kind: str, rows: Sequence[tuple[Found, Found]]) -> Claim:
         f"for {row['nominal']:.3g} ({where}, depth {setting['depth']}, {row['trials']} samples)"
     )
     verdict = Verdict.CONFIRMED if kept else Verdict.REFUTED
-    return Claim(STATEMENTS[kind], str(verdict), evidence, panel=kind)
+    rate = DOUBT / 2 * len(stated)  # the interval is two-sided, the question is not
+    return Claim(STATEMENTS[kind], str(verdict), evidence, panel=kind, error_rate=rate)
 
 
 def draw(results: Results) -> Figure:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import style
-from figures.results import Claim, Results, describe, gap_evidence, provenance, streams
-from varprop.stats import decide_equivalence, overall, studentized_test
+from figures.judging import mean_is
+from figures.results import ERROR_RATE, Claim, Results, describe, gap_evidence, provenance, streams
 
 LEVEL = 1e-4
 
@@ -76,7 +76,7 @@ def _bound_claim(every: list[np.ndarray], closed: list[np.ndarray]) -> Claim:
     met = max(abs(g) for g in gaps[-len(closed) :])
     verdict = vp.Verdict.CONFIRMED if min(gaps) > -1e-12 and met < 1e-12 else vp.Verdict.REFUTED
     statement = "no frame is below the Welch bound; basis, simplex and Paley frame meet it"
-    return Claim(statement, str(verdict), f"They are off by {met:.1g}", "frames")
+    return Claim(statement, str(verdict), f"They are off by {met:.1g}", "frames", error_rate=0.0)
 
 
 def _random_claim(row: np.ndarray, expected: float, size: int, margin: float) -> Claim:
@@ -84,17 +84,10 @@ def _random_claim(row: np.ndarray, expected: float, size: int, margin: float) ->
         "the mean coherence of random vectors is that of N(N − 1)/2 independent Beta variables "
         f"within {100 * margin:.0f} % (error rate {LEVEL:g})"
     )
-    try:
-        test = studentized_test(row / expected, 1.0, 2 * LEVEL)
-    except ValueError as refusal:
-        return Claim(statement, str(vp.Verdict.UNDECIDED), str(refusal), "random", str(size))
-    low, high = (float(end) for end in test.interval(2 * LEVEL))
-    gap = float(test.estimate)
-    verdict = overall([decide_equivalence(low, high, margin)])
-    evidence = gap_evidence(f"N = {size}", gap, low, high, len(row))
-    return Claim(
-        statement, str(verdict), evidence.replace("networks", "draws"), "random", str(size), gap
-    )
+    found, gap = mean_is(row / expected, 1.0, margin, 2 * LEVEL), float(row.mean() / expected - 1)
+    evidence = gap_evidence(f"N = {size}", gap, found.low, found.high, len(row))
+    evidence = found.refusal or evidence.replace("networks", "draws")
+    return Claim(statement, str(found.verdict), evidence, "random", str(size), gap, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 import varprop as vp
 from figures import style
-from figures.results import Claim, Results, describe, gap_evidence, provenance, streams
-from varprop.stats import decide_equivalence, studentized_test
+from figures.judging import mean_is
+from figures.results import ERROR_RATE, Claim, Results, describe, gap_evidence, provenance, streams
 
 SERIES = ("ReLU, normal", "ReLU, Rademacher", "linear", "tanh")
 FALSE_PASS = 1e-2  # the squares of deviations have heavy tails: lower rates need far more draws
@@ -73,16 +73,10 @@ def _claim(
         "the relative variance of the squared length over networks is the predicted one at the "
         f"deepest layer, within {100 * margin:.0f} %"
     )
-    try:
-        test = studentized_test(relative, 1.0, 2 * FALSE_PASS)
-    except ValueError as refusal:
-        return Claim(statement, str(vp.Verdict.UNDECIDED), str(refusal), "all", series)
-    low, high = (float(end) for end in test.interval(2 * FALSE_PASS))
-    gap = float(relative.mean() - 1)
-    evidence = gap_evidence(node, gap, low, high, sample.draws)
-    return Claim(
-        statement, str(decide_equivalence(low, high, margin)), evidence, "all", series, gap
-    )
+    judged, gap = mean_is(relative, 1.0, margin, 2 * FALSE_PASS), float(relative.mean() - 1)
+    evidence = gap_evidence(node, gap, judged.low, judged.high, sample.draws)
+    evidence = judged.refusal or evidence
+    return Claim(statement, str(judged.verdict), evidence, "all", series, gap, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

@@ -12,6 +12,7 @@ import sympy as sp
 import torch
 
 import varprop as vp
+from figures.files import data_hash
 
 INITS = ("standard", "normalised")
 TITLES = {"standard": "U(±1/√n), standard", "normalised": "U(±√6/√(n + n′)), normalised"}
@@ -38,13 +39,25 @@ def network(init: str, width: int, inputs: int, readout: bool = True) -> vp.Netw
     )
 
 
-def digits(points: int) -> np.ndarray:
-    """The first `points` digits (points, 64), each pixel with mean 0 and variance 1 over all."""
+def pixels() -> np.ndarray:
+    """All digits of scikit-learn (1797, 64)."""
     try:
         from sklearn.datasets import load_digits
     except ImportError:
         raise ValueError("the digits come with scikit-learn: pip install 'varprop[data]'") from None
-    x = np.asarray(load_digits(return_X_y=True)[0], dtype=float)
+    return np.asarray(load_digits(return_X_y=True)[0], dtype=float)
+
+
+def data(points: int) -> dict[str, Any]:
+    """The data in the manifest."""
+    x = pixels()
+    name = "scikit-learn digits, each pixel standardised"
+    return {"name": name, "points": min(points, len(x)), "of": len(x), "sha256": data_hash(x)}
+
+
+def digits(points: int) -> np.ndarray:
+    """The first `points` digits (points, 64), each pixel with mean 0 and variance 1 over all."""
+    x = pixels()
     spread = x.std(0)
     return ((x - x.mean(0)) / np.where(spread > 0, spread, 1.0))[:points]
 

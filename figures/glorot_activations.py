@@ -13,10 +13,20 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import glorot, style
-from figures.results import Claim, Results, claim_of, describe, percent, provenance, streams
+from figures.judging import mean_is
+from figures.results import (
+    ERROR_RATE,
+    Claim,
+    Results,
+    claim_of,
+    describe,
+    percent,
+    provenance,
+    streams,
+)
 from varprop.comparison import compare
 from varprop.montecarlo.devices import find_device
-from varprop.stats import decide_equivalence, overall, studentized_test
+from varprop.stats import overall
 
 LAYERS = range(1, glorot.DEPTH + 1)
 FALSE_PASS = 1e-3  # of the shape, over its layers and points
@@ -54,7 +64,8 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         "histograms": np.array(histograms),
         "curves": np.array(curves),
     }
-    return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks))
+    data = glorot.data(parameters["points"])
+    return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks, data))
 
 
 def tanh_density(a: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -75,29 +86,23 @@ def _second_moments(theory: vp.Prediction, sample: vp.Sample, margin: float, ini
 def _shape(theory: vp.Prediction, sample: vp.Sample, margin: float, init: str) -> Claim:
     """E x^4 / (E x^2)^2 of each activation, by equivalence over networks."""
     phi = vp.activation("tanh")
-    level = FALSE_PASS / len(LAYERS) / sample.points
-    verdicts, ends, refusals = [], [], []
+    tests = len(LAYERS) * sample.points
+    placed = []
     for layer in LAYERS:
         q = theory.value(f"dense_{layer}", "second_moment")
         expected = phi.fourth_moment(q) / phi.second_moment(q) ** 2
         found = sample.records[f"tanh_{layer}"].kurtosis / expected
-        try:
-            low, high = studentized_test(found, 1.0, 2 * level).interval(2 * level)
-        except ValueError as refusal:
-            verdicts.append(vp.Verdict.UNDECIDED)
-            refusals.append(f"tanh_{layer}: {refusal}")
-            continue
-        verdicts += [
-            decide_equivalence(float(a), float(b), margin) for a, b in zip(low, high, strict=True)
-        ]
-        ends += [*np.ravel(low), *np.ravel(high)]
+        placed += [mean_is(one, 1.0, margin, 2 * FALSE_PASS / tests, tests) for one in found.T]
+    refusals = [one.refusal for one in placed if one.refusal]
+    ends = [end for one in placed if not one.refusal for end in (one.low, one.high)]
     far = float(max(ends, key=abs, default=0.0))
     statement = (
         "the activations have the shape of tanh of a Gaussian: E x⁴/(E x²)² is the predicted one "
         f"in each layer, within {100 * margin:.0f} % (error rate {FALSE_PASS:g})"
     )
     evidence = refusals[0] if refusals else f"Widest interval reaches {percent(far)}"
-    return Claim(statement, str(overall(verdicts)), evidence, init, gap=far)
+    verdict = overall(one.verdict for one in placed)
+    return Claim(statement, str(verdict), evidence, init, gap=far, error_rate=ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

@@ -57,7 +57,8 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         "predicted": np.array(predicted),
         "measured": np.array(measured),
     }
-    return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks))
+    data = glorot.data(parameters["points"])
+    return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks, data))
 
 
 def _claim(theory: vp.Prediction, sample: vp.Sample, margin: float, init: str) -> Claim:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import style
-from figures.results import Claim, Results, describe, gap_evidence, provenance, streams
-from varprop.stats import decide_equivalence, studentized_test
+from figures.judging import mean_is
+from figures.results import ERROR_RATE, Claim, Results, describe, gap_evidence, provenance, streams
 
 CASES = (
     ("linear, Gaussian", "identity", "gaussian"),
@@ -83,17 +83,13 @@ def _claim(squared: np.ndarray, spectrum: vp.JacobianSpectrum, margin: float, ca
     if spectrum.edges is None:
         gap = float(np.abs(squared - spectrum.atoms[0][0]).max())
         verdict = vp.Verdict.CONFIRMED if gap < 1e-9 else vp.Verdict.REFUTED
-        return Claim(statement, str(verdict), f"Largest gap {gap:.1g}, {draws} networks", case)
+        evidence = f"Largest gap {gap:.1g}, {draws} networks"
+        return Claim(statement, str(verdict), evidence, case, error_rate=0.0)
     mean = squared.mean(-1, keepdims=True)
     share = (squared > mean).mean(-1) / float(spectrum.survival(spectrum.mean))
-    try:
-        test = studentized_test(share, 1.0, 2 * LEVEL)
-    except ValueError as refusal:
-        return Claim(statement, str(vp.Verdict.UNDECIDED), str(refusal), case)
-    low, high = (float(end) for end in test.interval(2 * LEVEL))
-    gap = float(test.estimate)
-    verdict = decide_equivalence(low, high, margin)
-    return Claim(statement, str(verdict), gap_evidence(case, gap, low, high, draws), case, gap=gap)
+    found, gap = mean_is(share, 1.0, margin, 2 * LEVEL), float(share.mean() - 1)
+    evidence = found.refusal or gap_evidence(case, gap, found.low, found.high, draws)
+    return Claim(statement, str(found.verdict), evidence, case, gap=gap, error_rate=ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

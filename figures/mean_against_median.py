@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import style
-from figures.results import Claim, Results, describe, provenance, streams
-from varprop.stats import binomial_interval, decide_equivalence
+from figures.judging import equivalence
+from figures.results import ERROR_RATE, Claim, Results, describe, provenance, streams
+from varprop.stats import binomial_interval
 
 SERIES = {"He": "kaiming_normal", "random walk": "random_walk"}
 FALSE_PASS = 1e-4
@@ -47,14 +48,19 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
 
 def _claim(median: float, found: np.ndarray, margin: float, panel: str) -> Claim:
     below = int((found <= median).sum())
-    low, high = (e - 0.5 for e in binomial_interval(below, found.size, 2 * FALSE_PASS))
+
+    def excess(level: float) -> tuple[float, float]:
+        low, high = binomial_interval(below, found.size, level)
+        return low - 0.5, high - 0.5
+
+    verdict = equivalence(excess, margin, 2 * FALSE_PASS).verdict
     statement = (
         "half of the networks are below the predicted median of the deepest layer, within "
         f"{100 * margin:.0f} % of the networks"
     )
     evidence = f"{panel}: {below} of {found.size} networks"
     gap = below / found.size - 0.5
-    return Claim(statement, str(decide_equivalence(low, high, margin)), evidence, panel, gap=gap)
+    return Claim(statement, str(verdict), evidence, panel, gap=gap, error_rate=ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

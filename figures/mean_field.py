@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 import varprop as vp
-from figures.results import Claim, gap_evidence
-from varprop.stats import decide_equivalence, studentized_test
+from figures.judging import mean_is
+from figures.results import ERROR_RATE, Claim, gap_evidence
 
 LEVEL = 1e-4  # of each interval, two-sided
 
@@ -27,23 +27,14 @@ def settled(field: vp.MeanField, width: int, deficit: float = 0.0) -> np.ndarray
     return np.sqrt(second) * np.stack([one, c * one + np.sqrt(1 - c**2) * other])
 
 
-def judged(relative: np.ndarray, margin: float) -> tuple[str, float, float, float]:
-    """The verdict on E relative = 1 within the margin: verdict, gap, low, high."""
-    gap = float(relative.mean() - 1)
-    try:
-        test = studentized_test(relative, 1.0, LEVEL)
-    except ValueError:
-        return "UNDECIDED", gap, -np.inf, np.inf
-    low, high = (float(end) for end in test.interval(LEVEL))
-    return str(decide_equivalence(low, high, margin)), gap, low, high
-
-
 def ratio_claim(
     above: np.ndarray, below: np.ndarray, expected: float, about: dict[str, Any]
 ) -> tuple[Claim, float]:
     """The claim E above = expected E below over networks, and the measured ratio of averages."""
     relative = 1 + (above - expected * below) / (expected * below.mean())
-    verdict, gap, low, high = judged(relative, about["margin"])
-    evidence = gap_evidence(about["node"], gap, low, high, len(above))
-    claim = Claim(about["statement"], verdict, evidence, about["panel"], about["series"], gap)
-    return claim, float(above.mean() / below.mean())
+    found, gap = mean_is(relative, 1.0, about["margin"], LEVEL), float(relative.mean() - 1)
+    evidence = gap_evidence(about["node"], gap, found.low, found.high, len(above))
+    where = about["panel"], about["series"], gap, ERROR_RATE
+    return Claim(about["statement"], str(found.verdict), found.refusal or evidence, *where), float(
+        above.mean() / below.mean()
+    )

@@ -1,7 +1,11 @@
 """Compute where needed, save, load, draw, write the files of one figure."""
 
+import io
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -9,7 +13,8 @@ import matplotlib
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from figures import style
+from figures import checkout, style
+from figures.files import write_whole
 from figures.results import Results
 
 
@@ -30,18 +35,27 @@ class Produced(NamedTuple):
 def produce(
     name: str, module: Drawable, parameters: Mapping[str, Any], seed: int, device: str, out: Path
 ) -> Produced:
-    """The files `name`.npz, .pdf, .png and .json (the manifest) in `out`, and .md if it reports.
+    """The files `name`.npz, .pdf, .png, .json (the manifest) and .time.json in `out`.
+
+    Where the figure reports, .md too.
 
     Saved results of the same parameters, seed, device and version are drawn again as they are.
-    Nothing is written where `compute` raises.
+    Nothing is written where `compute` raises, and no file is ever half written. All but the times
+    that computing took have the same bytes for the same results.
     """
-    saved = out / f"{name}.npz"
+    saved, times = out / f"{name}.npz", out / f"{name}.time.json"
     results = Results.load(saved)
     computed = results is None or not results.match(parameters, seed, device)
     if computed:
+        wall, processors = time.perf_counter(), _processor_seconds()
         fresh = module.compute(parameters, seed, device)
+        took = {
+            "wall_seconds": round(time.perf_counter() - wall, 2),
+            "cpu_seconds": round(_processor_seconds() - processors, 2),
+        }
         out.mkdir(parents=True, exist_ok=True)
-        fresh.save(saved)
+        write_whole(times, _json(took))  # before the results, which make the figure a finished one
+        replace(fresh, about={**fresh.about, "git": checkout.state()}).save(saved)
         results = Results.load(saved)
     assert results is not None
     drawings = render(module, results, out / name)
@@ -49,10 +63,19 @@ def produce(
     report = getattr(module, "report", None)
     page = () if report is None else (out / f"{name}.md",)
     for path in page:
-        path.write_text(report(results), encoding="utf-8")
+        write_whole(path, report(results).encode())
     document = {"figure": name, **results.manifest(), "drawn_with": matplotlib.__version__}
-    manifest.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Produced(results, computed, (saved, *drawings, *page, manifest))
+    write_whole(manifest, _json(document))
+    return Produced(results, computed, (saved, *drawings, *page, manifest, times))
+
+
+def _processor_seconds() -> float:
+    """Of this process, all its threads, and of the child processes that ended."""
+    return sum(os.times()[:4])
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def render(module: Drawable, results: Results, stem: Path) -> tuple[Path, ...]:
@@ -60,8 +83,11 @@ def render(module: Drawable, results: Results, stem: Path) -> tuple[Path, ...]:
     paths = []
     with matplotlib.style.context(["default", style.RC]):
         figure = module.draw(results)
+        style.doubt_rest(figure, results)
         style.settle(figure)
         for kind, metadata in style.METADATA.items():
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=kind, metadata=metadata)
             paths.append(stem.with_suffix(f".{kind}"))
-            figure.savefig(paths[-1], metadata=metadata)
+            write_whole(paths[-1], drawn.getvalue())
     return tuple(paths)

@@ -1,8 +1,8 @@
 """What a figure is drawn from: arrays, judged claims, and how they were made; one .npz file."""
 
+import io
 import json
 import math
-import os
 import platform
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 
 import varprop as vp
+from figures.files import write_whole
 from varprop.comparison import Judged
 from varprop.stats import overall
 
 ABOUT = "about"  # the entry of the .npz file that holds everything but arrays, as JSON
 LIBRARIES = ("numpy", "scipy", "sympy", "torch")
+ERROR_RATE = 1e-6  # with which at most a claim is REFUTED that is true
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Claim:
     """A statement that the figure makes, its verdict, and the line of evidence behind it.
 
     `panel` and `series` say where in the figure it is drawn. Claims of one statement are told
-    together in the caption, with the evidence of the one whose `gap` is the widest.
+    together in the caption, with the evidence of the one whose `gap` is the widest. `error_rate`
+    bounds the probability that the claim is REFUTED although it is true; None: nothing is stated.
     """
 
     statement: str
@@ -35,6 +38,7 @@ class Claim:
     panel: str = ""
     series: str = ""
     gap: float = 0.0
+    error_rate: float | None = None
 
     @property
     def confirmed(self) -> bool:
@@ -48,26 +52,37 @@ class Results:
     arrays: Mapping[str, np.ndarray]
     claims: tuple[Claim, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
 
     @property
     def verdict(self) -> vp.Verdict:
         return overall(vp.Verdict(claim.verdict) for claim in self.claims)
 
     def doubted(self, panel: str, series: str = "") -> str:
-        """The verdict on what is drawn there, or nothing where it is CONFIRMED."""
+        """The verdict on what is drawn there, or nothing where it is CONFIRMED.
+
+        `asked` keeps the panels that a drawing asked for, so that no doubt is lost.
+        """
+        self.asked.add(panel)
         here = [c for c in self.claims if c.panel == panel and (not series or c.series == series)]
         if all(claim.confirmed for claim in here):
             return ""
         return str(overall(vp.Verdict(claim.verdict) for claim in here))
 
+    def unmarked(self) -> str:
+        """The verdict on the claims whose panel no drawing asked for, if one is not CONFIRMED."""
+        rest = [c for c in self.claims if not c.panel or c.panel not in self.asked]
+        if all(claim.confirmed for claim in rest):
+            return ""
+        return str(overall(vp.Verdict(claim.verdict) for claim in rest))
+
     def save(self, path: Path) -> None:
         """Write the file in one step, the same bytes for the same results."""
         about = dict(self.about) | {"claims": [asdict(claim) for claim in self.claims]}
         text = np.array(json.dumps(about, sort_keys=True))
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **self.arrays, **{ABOUT: text})
-        os.replace(partial, path)
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **self.arrays, **{ABOUT: text})
+        write_whole(path, file.getvalue())
 
     @staticmethod
     def load(path: Path) -> "Results | None":
@@ -76,9 +91,9 @@ class Results:
             with path.open("rb") as raw, np.load(raw) as file:
                 arrays = {name: file[name] for name in file.files if name != ABOUT}
                 about = json.loads(str(file[ABOUT]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            claims = tuple(Claim(**claim) for claim in about.pop("claims"))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
-        claims = tuple(Claim(**claim) for claim in about.pop("claims"))
         return Results(arrays, claims, about)
 
     def match(self, parameters: Mapping[str, Any], seed: int, device: str) -> bool:
@@ -114,8 +129,9 @@ def provenance(
     seed: int,
     samples: Iterable[Drawn],
     networks: Mapping[str, Mapping[str, Any]],
+    data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """How results were made: from which parameters, on what, by which versions."""
+    """How results were made: from which parameters and data, on what, by which versions."""
     sample, *_ = samples
     versions = {name: version(name) for name in LIBRARIES}
     return {
@@ -125,6 +141,7 @@ def provenance(
         "dtype": sample.dtype,
         "engine": sample.engine,
         "networks": {name: dict(about) for name, about in networks.items()},
+        **({"data": dict(data)} if data else {}),
         "versions": {"varprop": vp.__version__, "python": platform.python_version(), **versions},
     }
 
@@ -144,7 +161,7 @@ def claim_of(
         evidence = f"{worst.node} {worst.quantity}, {draws} networks: {worst.note}"
     verdict = overall(row.verdict for row in rows)
     gap = worst.gap if math.isfinite(worst.gap) else 0.0
-    return Claim(statement, str(verdict), evidence, panel, series, gap)
+    return Claim(statement, str(verdict), evidence, panel, series, gap, ERROR_RATE)
 
 
 def gap_evidence(node: str, gap: float, low: float, high: float, draws: int) -> str:

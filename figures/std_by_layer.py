@@ -11,6 +11,7 @@ interval with its skewness removed, which refuses where the sample cannot bear i
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from scipy import special
 
 import varprop as vp
 from figures import style
+from figures.judging import Placed, equivalence
 from figures.results import (
+    ERROR_RATE,
     Claim,
     Results,
     claim_of,
@@ -33,7 +36,6 @@ from figures.results import (
 )
 from varprop.comparison import compare
 from varprop.stats import (
-    decide_equivalence,
     decide_exact,
     drift,
     holm,
@@ -47,7 +49,7 @@ TITLES = {"tanh": "tanh", "relu": "ReLU"}
 SERIES = ("N(0, 1)", "1/√n", "Xavier", "Kaiming")
 CRITICAL = ("1/√n", "Xavier")  # tanh at weight variance 1/n: the widest spread over networks
 LEVEL = 0.05  # of the bands, simultaneously over the layers shown
-ERROR_RATE, FALSE_PASS = 1e-6, 1e-4  # of the claims about steps
+FALSE_PASS = 1e-4  # of the claims about steps
 
 
 def parameters(full: bool) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         else:
             claims.append(_steps(theory, sample, parameters["margin"], series))
             band = _mean_bands(found, line, shown)
-            claims.append(_whole_depth(band, line[shown], width, depth, series))
+            claims.append(_whole_depth(found, line, shown, width, series))
         lines[row, column], bands[row, column] = np.sqrt(line), np.sqrt(band)
         about = {"activation": panel, "weights": weights, "width": width, "depth": depth}
         networks[f"{panel}, {series}"] = describe(net, **about, draws=draws)
@@ -138,7 +140,7 @@ def _homogeneous_steps(
     gap = float(gaps[far])
     evidence = gap_evidence(f"relu_{far + 1}", gap, float(low[far]), float(high[far]), len(found))
     statement = _step_statement("ReLU", margin)
-    return Claim(statement, str(overall(verdicts)), evidence, "relu", series, gap)
+    return Claim(statement, str(overall(verdicts)), evidence, "relu", series, gap, ERROR_RATE)
 
 
 def _step_statement(name: str, margin: float) -> str:
@@ -159,36 +161,53 @@ def _product_bands(found: np.ndarray, shown: list[int]) -> np.ndarray:
     return np.exp([log, log - reach, log + reach])
 
 
+def _mean_interval(relative: np.ndarray, level: float) -> tuple[float, float]:
+    """Of E relative, which is positive. Raises ValueError where the sample cannot bear it."""
+    low, high = studentized_test(relative, 0.0, level).interval(level)
+    return max(float(low), 0.0), float(high)
+
+
 def _mean_bands(found: np.ndarray, line: np.ndarray, shown: list[int]) -> np.ndarray:
     """(3, shown) estimate, low, high of E x^2 by plain means; no band where the test refuses."""
     bands = np.full((3, len(shown)), np.nan)
     for k, layer in enumerate(shown):
         relative = found[:, layer] / line[layer]
         bands[0, k] = relative.mean() * line[layer]
-        try:
-            ends = studentized_test(relative, 0.0, LEVEL / len(shown)).interval(LEVEL / len(shown))
-        except ValueError:
-            continue
-        bands[1:, k] = np.maximum(ends, 0.0) * line[layer]
+        with suppress(ValueError):
+            ends = _mean_interval(relative, LEVEL / len(shown))
+            bands[1:, k] = np.multiply(ends, line[layer])
     return bands
 
 
-def _whole_depth(bands: np.ndarray, line: np.ndarray, width: int, depth: int, series: str) -> Claim:
+def _whole_depth(
+    found: np.ndarray, line: np.ndarray, shown: list[int], width: int, series: str
+) -> Claim:
     """Equivalence of the line with the measured averages; a missing band leaves it open."""
+    depth, tests = len(line) - 1, len(shown)
     margin = depth / (3 * width)
-    gaps = np.sqrt(bands / line) - 1
-    known = np.isfinite(gaps).all(0)
-    verdicts = [decide_equivalence(float(a), float(b), margin) for a, b in gaps[1:, known].T]
-    verdicts += [vp.Verdict.UNDECIDED] * int((~known).sum())
+    placed = [_root_is_one(found[:, k] / line[k], margin, LEVEL / tests, tests) for k in shown]
     statement = (
         "the infinite-width tanh line is within L/3n = "
         f"{100 * margin:.0f} % of the measured √E x² at every layer shown: twice its leading "
         f"1/n term (simultaneous {100 * (1 - LEVEL):.0f} % bands)"
     )
+    ends = [end for one in placed if not one.refusal for end in (one.low, one.high)]
+    refused = any(one.refusal for one in placed)
+    far = max(ends, key=abs, default=0.0)
     few = "too few networks for the bands of their skewness"
-    far = float(gaps[1:, known].flat[np.argmax(np.abs(gaps[1:, known]))]) if known.any() else 0.0
-    evidence = f"Widest band reaches {percent(far)}" if known.all() else few
-    return Claim(statement, str(overall(verdicts)), evidence, "tanh", series, far)
+    evidence = few if refused else f"Widest band reaches {percent(far)}"
+    verdict = overall(one.verdict for one in placed)
+    return Claim(statement, str(verdict), evidence, "tanh", series, far, ERROR_RATE)
+
+
+def _root_is_one(relative: np.ndarray, margin: float, level: float, tests: int) -> Placed:
+    """The root of E relative is 1 within the margin."""
+
+    def gap(rate: float) -> tuple[float, float]:
+        low, high = _mean_interval(relative, rate)
+        return low**0.5 - 1, high**0.5 - 1
+
+    return equivalence(gap, margin, level, tests)
 
 
 def draw(results: Results) -> Figure:

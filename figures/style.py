@@ -139,6 +139,14 @@ def doubt(axes: Axes, verdict: str, where: tuple[float, float] = (0.5, 0.5)) -> 
     )  # fmt: skip
 
 
+def doubt_rest(figure: Figure, results: Results) -> None:
+    """Mark every panel for the claims that the drawing asked nothing about."""
+    verdict = results.unmarked()
+    for axes in figure.axes:
+        if axes.get_label() != "<colorbar>":
+            doubt(axes, verdict)
+
+
 def typeset(text: str) -> str:
     """Symbols with indices set as mathematics, for labels; captions keep them in plain text."""
     for plain, tex in SYMBOLS.items():
