@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy import special
 
 import varprop as vp
 from figures import style
@@ -19,6 +20,7 @@ from figures.results import ERROR_RATE, Claim, Results, describe, gap_evidence, 
 
 SERIES = ("ReLU, normal", "ReLU, Rademacher", "linear", "tanh")
 FALSE_PASS = 1e-2  # the squares of deviations have heavy tails: lower rates need far more draws
+LEVEL = 0.05  # of the bars, simultaneously over the layers
 
 
 def parameters(full: bool) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _claim(
     relative = (found - found.mean()) ** 2 / theory.value(node, "length_fluctuation")[0]
     statement = (
         "the relative variance of the squared length over networks is the predicted one at the "
-        f"deepest layer, within {100 * margin:.0f} %"
+        f"deepest layer, within {100 * margin:.0f} % (error rate {FALSE_PASS:g})"
     )
     judged, gap = mean_is(relative, 1.0, margin, 2 * FALSE_PASS), float(relative.mean() - 1)
     evidence = gap_evidence(node, gap, judged.low, judged.high, sample.draws)
@@ -80,23 +82,26 @@ def _claim(
 
 
 def draw(results: Results) -> Figure:
-    """Fluctuation against depth: lines theory, points networks with 95 % bars."""
+    """Fluctuation against depth: lines theory, points networks with their bands."""
     about, arrays = results.about["parameters"], results.arrays
     note = (
         f"Var(|x|²/n) / (E |x|²/n)² over networks of width {about['width']}, inputs with "
         "x·x/n = 1. Lines: theory, exact but for tanh (first order in 1/n); points: networks with "
-        "real weights, bars 95 % for one point."
+        "real weights; bars: 95 % bands, simultaneous over the points of a series."
     )
     figure = style.page(results, 2.6, note=note)
     axes = figure.subplots()
     layers = np.arange(1, about["depth"] + 1)
+    reach = -special.ndtri(LEVEL / 2 / len(layers))
     for k, (series, look) in enumerate(zip(SERIES, style.SERIES, strict=True)):
         doubted = results.doubted("all", series)
         color = style.ALARM if doubted else look["color"]
-        axes.plot(layers, arrays["lines"][k], linestyle=look["linestyle"], color=color,
-                  label=f"{series} ({doubted})" if doubted else series)  # fmt: skip
+        how: dict[str, Any] = {"linestyle": look["linestyle"], "color": color}
+        label = f"{series} ({doubted})" if doubted else series
+        axes.plot(layers, arrays["lines"][k], **how)
+        axes.plot([], marker=look["marker"], markerfacecolor="white", label=label, **how)
         value, error = arrays["points"][k]
-        axes.errorbar(layers, value, 1.96 * error, linestyle="none", color=color,
+        axes.errorbar(layers, value, reach * error, linestyle="none", color=color,
                       marker=look["marker"], markerfacecolor="white", elinewidth=0.8)  # fmt: skip
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("layer")

@@ -71,7 +71,7 @@ def _measured(name: str, parameters: Mapping[str, Any], seed: int, device: str) 
     for quantity, stated, (one, other), told in asked:
         after, before = (sample.values(f"dense_{k}", quantity)[:, 0] for k in (one, other))
         about = {
-            "statement": f"with E φ² = 1 {told} over one layer, within "
+            "statement": f"with E φ² = 1 {told} over one layer ({', '.join(DRAWN)}), within "
             f"{percent(parameters['margin'], 0).lstrip('+')}",
             "margin": parameters["margin"],
             "node": f"dense_{one}",
@@ -106,7 +106,7 @@ def draw(results: Results) -> Figure:
     for name, (label, look) in factors.items():
         _marks(right, arrays[name], rows, (0.08, 8.0), label, look)
     right.axvline(1, color=style.INK, linewidth=0.6, zorder=0)
-    left.set_yticks(rows, [str(name) for name in arrays["names"]], fontsize=style.SMALL)
+    left.set_yticks(rows, [_short(str(n)) for n in arrays["names"]], fontsize=style.SMALL)
     left.set_ylim(rows.size - 0.4, -0.6)
     left.set_xlabel("gain g")
     right.set_xlabel("factor per layer at q = 1")
@@ -120,6 +120,11 @@ def draw(results: Results) -> Figure:
     for panel in ("second_moment", "grad_second_moment"):
         style.doubt(right, results.doubted(panel))
     return figure
+
+
+def _short(name: str) -> str:
+    """hardtanh(-1.0, 1.0) as hardtanh(−1, 1)."""
+    return name.replace(".0", "").replace("(-", "(−")
 
 
 def _marks(

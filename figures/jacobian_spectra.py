@@ -99,7 +99,9 @@ def draw(results: Results) -> Figure:
         f"Singular values of the input-output Jacobian, {about['depth']} layers of "
         f"{about['width']} units at criticality, {about['draws']} networks (filled). Line: limit "
         "of infinite width by free probability. Stems: point masses, in per cent of all singular "
-        "values, beside the measured share. Dashed: upper edge; triangle: mean of the largest."
+        "values, beside the measured share; more than half are zero where n is finite, because the "
+        "layer of fewest active units bounds the rank. Dashed: upper edge; triangle: mean of the "
+        "largest."
     )
     figure = style.page(results, 3.9, note=note)
     axes = figure.subplots(2, 2)

@@ -29,7 +29,7 @@ CUTS = ("truncated", "clipped")
 GRID = {"asked": np.geomspace(0.015, 6.0, 90), "cuts": np.linspace(0.1, 4.0, 79)}
 FALSE_PASS = 1e-4
 OUTLIERS = 1e-9  # the rate of each report
-LEVEL = 0.05  # of the bars, for each point
+LEVEL = 0.05  # of the bars, simultaneously over the points of a series
 
 
 class Tensors(NamedTuple):
@@ -138,11 +138,11 @@ def _moments_claim(tests: Mapping[int, SharpTest], margin: float, panel: str, se
     what = "variance" if panel == "asked" else "second and fourth moments"
     statement = (
         f"tensors of {'torch.nn.init.trunc_normal_' if panel == 'asked' else 'cut normals'} have "
-        f"the predicted {what} within {percent(margin, 1).lstrip('+')} (error rate {ERROR_RATE:g})"
+        f"the predicted {what} within {100 * margin:g} % (error rate {ERROR_RATE:g})"
     )
     evidence = (
         f"Widest gap {percent(float(gaps[far]))} in [{percent(float(low[far]))}, "
-        f"{percent(float(high[far]))}], {len(gaps)} points of {series}"
+        f"{percent(float(high[far]))}], {len(gaps)} points of “{series}”"
     )
     gap = float(gaps[far])
     return Claim(statement, str(overall(verdicts)), evidence, panel, series, gap, rate)
@@ -160,7 +160,7 @@ def _outliers_claim(tensors: list[torch.Tensor], laws: list[Cut], series: str) -
     return Claim(
         f"none of these tensors has outliers at its bounds (error rate {OUTLIERS:g} each)",
         str(verdict),
-        f"{len(named)} of {len(laws)} have; the largest entry of {series} is {largest:.1f} std",
+        f"{len(named)} of {len(laws)} have; the largest entry of “{series}” is {largest:.1f} std",
         "asked",
         series,
         float(len(named)),
@@ -170,7 +170,7 @@ def _outliers_claim(tensors: list[torch.Tensor], laws: list[Cut], series: str) -
 
 def _bars(test: SharpTest, laws: list[Cut], k: int) -> np.ndarray:
     """(3, points) measured, low, high: std for k = 2, kurtosis about the known variance for 4."""
-    ratio = 1 + np.array([test.estimate, *test.interval(LEVEL)])
+    ratio = 1 + np.array([test.estimate, *test.interval(LEVEL / len(laws))])
     if k == 2:
         return np.sqrt(ratio * [law.moment(2) for law in laws])
     return ratio * [law.kurtosis for law in laws]
@@ -183,7 +183,8 @@ def draw(results: Results) -> Figure:
         "Left: bounds ±2 are values for torch, standard deviations for JAX and Keras; dotted: the "
         "uniform law on [−2, 2], of standard deviation 1.155, the most that such weights can "
         "have. Right: N(0, 1) cut at ±c; dividing by its standard deviation corrects it. Lines: "
-        f"theory; points: tensors of {entries} entries with 95 % intervals."
+        f"theory; points: tensors of {entries} entries; bars: 95 % bands, "
+        "simultaneous over the points of a series."
     )
     figure = style.page(results, 2.7, note=note)
     left, right = figure.subplots(1, 2)
