@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +15,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from figures import glorot, results, style
+from figures import checkout, glorot, results, style
 from figures.__main__ import NAMES, main
+from figures.files import data_hash
 from figures.produce import Produced, produce
 from figures.results import Claim, Results
 
@@ -49,6 +54,9 @@ TINY = {
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
 }
+
+
+KINDS = ("npz", "png", "pdf", "json", "time.json")
 
 
 class Made(NamedTuple):
@@ -91,7 +99,7 @@ def test_every_figure_has_tiny_parameters_of_the_same_names():
 def test_writes_results_drawings_and_manifest(made):
     assert made.first.computed
     endings = {path.name for path in made.first.files}
-    assert endings == {f"{made.name}.{kind}" for kind in ("npz", "png", "pdf", "json")}
+    assert endings == {f"{made.name}.{kind}" for kind in KINDS}
     assert {path.name for path in made.out.iterdir()} == endings
 
 
@@ -103,10 +111,16 @@ def test_manifest_says_how_it_was_made_and_what_was_found(made):
     assert manifest["dtype"] in ("float32", "float64")
     assert manifest["engine"] == "explicit"
     assert manifest["parameters"] == TINY[made.name]
+    git = checkout.state()
+    assert git == manifest["git"] or git["commit"] == manifest["git"]["commit"]
     assert {"varprop", "python", "torch", "numpy", "scipy", "sympy"} <= set(manifest["versions"])
     assert manifest["verdict"] in ("CONFIRMED", "UNDECIDED", "REFUTED")
     assert manifest["claims"]
     assert all(claim["statement"] and claim["evidence"] for claim in manifest["claims"])
+    if made.name.startswith("glorot"):
+        assert manifest["data"]["sha256"] == data_hash(glorot.pixels())
+    times = json.loads((made.out / f"{made.name}.time.json").read_text(encoding="utf-8"))
+    assert times["wall_seconds"] > 0 and times["cpu_seconds"] > 0
     networks = manifest["networks"].values()
     assert all(net["weights"] and net["draws"] and net["parameters"] for net in networks)
 
@@ -118,6 +132,46 @@ def test_drawing_again_neither_computes_nor_changes_a_byte(made, no_computing):
         second = again(made.name, made.out)
     assert not second.computed
     assert {path: path.read_bytes() for path in second.files} == before
+
+
+DRAW = """
+import sys
+from importlib import import_module
+from pathlib import Path
+from figures.produce import render
+from figures.results import Results
+results = Results.load(Path(sys.argv[1]))
+render(import_module(f"figures.{Path(sys.argv[1]).stem}"), results, Path(sys.argv[2]))
+"""
+
+
+def drawn_elsewhere(saved: Path, stem: Path) -> None:
+    """Draw in a process of its own, with other settings of the reader and another hash seed."""
+    (stem.parent / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 50\n")
+    other = {"MPLCONFIGDIR": str(stem.parent), "PYTHONHASHSEED": "17", "TZ": "Asia/Tokyo"}
+    subprocess.run(
+        [sys.executable, "-c", DRAW, str(saved), str(stem)],
+        cwd=Path(style.__file__).parents[1], env={**os.environ, **other}, check=True,
+    )  # fmt: skip
+
+
+def same_bytes_elsewhere(name: str, tmp_path: Path) -> None:
+    again(name, tmp_path)
+    (tmp_path / "other").mkdir()
+    drawn_elsewhere(tmp_path / f"{name}.npz", tmp_path / "other" / name)
+    for kind in ("png", "pdf"):
+        drawn = (tmp_path / f"{name}.{kind}").read_bytes()
+        assert drawn == (tmp_path / "other" / f"{name}.{kind}").read_bytes(), kind
+
+
+def test_another_process_draws_the_same_bytes(tmp_path):
+    same_bytes_elsewhere("coherence", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_another_process_draws_the_same_bytes_of_every_figure(name, tmp_path):
+    same_bytes_elsewhere(name, tmp_path)
 
 
 def test_drawings_carry_no_date_and_embed_truetype_fonts(made):
@@ -163,17 +217,41 @@ def test_every_claim_is_in_the_caption(made):
         assert f"{claim.verdict}: {claim.statement}"[:60] in drawn
 
 
+def with_doubt(made, places, verdict) -> Results:
+    """The results of the figure with this verdict on the claims at these places alone."""
+    claims = list(confirmed(made.first.results.claims))
+    for k in places:
+        claims[k] = replace(claims[k], verdict=verdict)
+    return replace(made.first.results, claims=tuple(claims))
+
+
 @pytest.mark.parametrize("verdict", ["REFUTED", "UNDECIDED"])
 def test_what_is_not_confirmed_is_marked_where_it_is_drawn(made, verdict):
-    first, *others = made.first.results.claims
-    claims = (first.__class__(**{**vars(first), "verdict": verdict}), *confirmed(others))
-    figure = module(made.name).draw(
-        Results(made.first.results.arrays, claims, made.first.results.about)
-    )
+    figure = module(made.name).draw(with_doubt(made, [0], verdict))
     marks = [text for axes in figure.axes for text in axes.texts if text.get_text() == verdict]
     assert marks and all(mark.get_color() == style.ALARM for mark in marks)
     alarms = [text for text in figure.texts if text.get_color() == style.ALARM]
     assert alarms[0].get_text().startswith(f"{verdict}: ")
+
+
+def test_every_doubted_claim_is_marked_on_axes_of_its_own_panel(made):
+    """One claim of each panel in doubt at a time; different panels have different axes marked."""
+    panels: dict[str, int] = {}
+    for k, claim in enumerate(made.first.results.claims):
+        panels.setdefault(claim.panel, k)
+    for panel, k in panels.items():
+        results = with_doubt(made, [k], "REFUTED")
+        figure = module(made.name).draw(results)
+        marks = [
+            text for axes in figure.axes for text in axes.texts if text.get_text() == "REFUTED"
+        ]
+        assert panel and marks, f"{panel}: nothing on the axes says that the claim is REFUTED"
+        assert not results.unmarked()
+
+
+def test_every_claim_states_how_often_it_is_refuted_by_chance(made):
+    for claim in made.first.results.claims:
+        assert claim.error_rate is not None and 0 <= claim.error_rate <= results.ERROR_RATE
 
 
 def test_nothing_is_marked_where_all_is_confirmed(made):
@@ -184,7 +262,7 @@ def test_nothing_is_marked_where_all_is_confirmed(made):
 
 
 def confirmed(claims) -> tuple[Claim, ...]:
-    return tuple(Claim(**{**vars(claim), "verdict": "CONFIRMED"}) for claim in claims)
+    return tuple(replace(claim, verdict="CONFIRMED") for claim in claims)
 
 
 def test_no_file_is_written_when_the_claim_cannot_be_judged(tmp_path, monkeypatch):
@@ -279,7 +357,7 @@ def test_a_sample_too_skewed_for_its_band_leaves_the_line_undecided(rng):
     found = rng.lognormal(-4.5, 3.0, (40, 3))
     bands = figure._mean_bands(found, np.ones(3), [1, 2])
     assert np.isnan(bands[1:]).all() and np.isfinite(bands[0]).all()
-    claim = figure._whole_depth(bands, np.ones(2), 16, 2, "Xavier")
+    claim = figure._whole_depth(found, np.ones(3), [1, 2], 16, "Xavier")
     assert claim.verdict == "UNDECIDED" and "too few networks" in claim.evidence
 
 
