@@ -27,14 +27,19 @@ def settled(field: vp.MeanField, width: int, deficit: float = 0.0) -> np.ndarray
     return np.sqrt(second) * np.stack([one, c * one + np.sqrt(1 - c**2) * other])
 
 
+def judged(relative: np.ndarray, margin: float) -> tuple[str, float, float, float]:
+    """The verdict on E relative = 1 within the margin: verdict, gap, low, high."""
+    found = mean_is(relative, 1.0, margin, LEVEL)
+    return str(found.verdict), float(relative.mean() - 1), found.low, found.high
+
+
 def ratio_claim(
     above: np.ndarray, below: np.ndarray, expected: float, about: dict[str, Any]
 ) -> tuple[Claim, float]:
     """The claim E above = expected E below over networks, and the measured ratio of averages."""
     relative = 1 + (above - expected * below) / (expected * below.mean())
-    found, gap = mean_is(relative, 1.0, about["margin"], LEVEL), float(relative.mean() - 1)
-    evidence = gap_evidence(about["node"], gap, found.low, found.high, len(above))
+    verdict, gap, low, high = judged(relative, about["margin"])
+    evidence = gap_evidence(about["node"], gap, low, high, len(above))
     where = about["panel"], about["series"], gap, ERROR_RATE
-    return Claim(about["statement"], str(found.verdict), found.refusal or evidence, *where), float(
-        above.mean() / below.mean()
-    )
+    claim = Claim(about["statement"], verdict, evidence, *where)
+    return claim, float(above.mean() / below.mean())

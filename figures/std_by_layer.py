@@ -11,7 +11,6 @@ interval with its skewness removed, which refuses where the sample cannot bear i
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -164,21 +163,17 @@ def _product_bands(found: np.ndarray, shown: list[int]) -> np.ndarray:
     return np.exp([log, log - reach, log + reach])
 
 
-def _mean_interval(relative: np.ndarray, level: float) -> tuple[float, float]:
-    """Of E relative, which is positive. Raises ValueError where the sample cannot bear it."""
-    low, high = studentized_test(relative, 0.0, level).interval(level)
-    return max(float(low), 0.0), float(high)
-
-
 def _mean_bands(found: np.ndarray, line: np.ndarray, shown: list[int]) -> np.ndarray:
     """(3, shown) estimate, low, high of E x^2 by plain means; no band where the test refuses."""
     bands = np.full((3, len(shown)), np.nan)
     for k, layer in enumerate(shown):
         relative = found[:, layer] / line[layer]
         bands[0, k] = relative.mean() * line[layer]
-        with suppress(ValueError):
-            ends = _mean_interval(relative, LEVEL / len(shown))
-            bands[1:, k] = np.multiply(ends, line[layer])
+        try:
+            ends = studentized_test(relative, 0.0, LEVEL / len(shown)).interval(LEVEL / len(shown))
+        except ValueError:
+            continue
+        bands[1:, k] = np.maximum(ends, 0.0) * line[layer]
     return bands
 
 
@@ -207,8 +202,9 @@ def _root_is_one(relative: np.ndarray, margin: float, level: float, tests: int) 
     """The root of E relative is 1 within the margin."""
 
     def gap(rate: float) -> tuple[float, float]:
-        low, high = _mean_interval(relative, rate)
-        return low**0.5 - 1, high**0.5 - 1
+        ends = studentized_test(relative, 0.0, rate).interval(rate)
+        low, high = np.sqrt(np.maximum(ends, 0.0)) - 1
+        return low, high
 
     return equivalence(gap, margin, level, tests)
 

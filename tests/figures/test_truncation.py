@@ -42,4 +42,4 @@ def test_a_tensor_with_outliers_is_refuted_and_told(generator):
     w[7] = 2.0
     found = truncation._outliers_claim([w, w], [law, law], "x")
     assert found.verdict == "REFUTED"
-    assert found.evidence == "2 of 2 have; the largest entry of x is 100.0 std"
+    assert found.evidence == "2 of 2 have; the largest entry of “x” is 100.0 std"
