@@ -174,8 +174,7 @@ def _summary(made: Sequence[Produced], failed: Sequence[str]) -> None:
     counts = [f"{found.count(verdict)} {verdict}" for verdict in sorted(set(found))]
     counts += [f"{len(failed)} FAILED ({', '.join(failed)})"] if failed else []
     print(f"{len(made) + len(failed)} figures: {', '.join(counts)}")
-    claims = [claim for one in made for claim in one.results.claims]
-    print(f"  {false_alarms(claims)}")
+    print(f"  {false_alarms([one.results for one in made])}")
 
 
 def _gallery(out: Path) -> int:

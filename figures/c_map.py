@@ -25,6 +25,7 @@ PANELS: dict[str, dict[str, dict[str, Any]]] = {
         "He": {"weight_variance": 2.0},
     },
 }
+LEVEL = 0.05  # of the bands
 TITLES = {"tanh": "tanh, σ_b² = 0.1", "relu": "ReLU, σ_w² = 2 × keep probability"}
 
 
@@ -50,7 +51,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         for series in kinds:
             field = field_of(panel, series)
             maps.append(1 - np.asarray(field.correlation_map(1 - c)))
-            found = np.full(len(parameters["shown"]), np.nan)
+            found = np.full((len(parameters["shown"]), 3), np.nan)
             if field.keep == 1:
                 for k, at in enumerate(parameters["shown"]):
                     claim, found[k], sample, told = _measured(
@@ -72,7 +73,7 @@ def _measured(
     device: str,
     where: tuple[str, str],
 ) -> tuple:
-    """The claim on 1 - c' from one hidden layer, the measured c', the sample, what was drawn."""
+    """The claim on 1 - c' from one hidden layer; c' with its band; the sample; what was drawn."""
     width, panel = parameters["width"], where[0]
     net = mean_field.stack(panel, field.weight_variance, field.bias_variance, width, 1)
     sample = vp.simulate(
@@ -95,17 +96,20 @@ def _measured(
     }
     expected = float(field.correlation_map(1 - at))
     claim, ratio = mean_field.ratio_claim(gap, square, expected, about)
+    level = LEVEL / len(parameters["shown"])
+    low, high = mean_field.ratio_band(gap, square, expected, level)
     law = f"variance {field.weight_variance:.6g}/n"
     told = describe(net, weights=law, width=width, depth=1, draws=parameters["draws"])
-    return claim, 1 - ratio, sample, told
+    return claim, (1 - ratio, 1 - high, 1 - low), sample, told
 
 
 def draw(results: Results) -> Figure:
     about = results.about["parameters"]
     note = (
         "Correlation of two inputs at the fixed point of their variance. Lines: the map; open "
-        f"marks: {about['draws']} networks of width {about['width']}; dots: the correlation that "
-        "deep layers reach. With dropout (two masks) it is below 1."
+        f"marks: {about['draws']} networks of width {about['width']}, with 95 % bands, "
+        "simultaneous over a curve; dots: the correlation that deep layers reach. With dropout "
+        "(two masks) it is below 1."
     )
     figure = style.page(results, 3.1, note=note)
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -120,7 +124,11 @@ def draw(results: Results) -> Figure:
             curve, points = results.arrays["maps"][row], results.arrays["points"][row]
             place.plot(results.arrays["c"], curve, color=color, linestyle=look["linestyle"],
                        label=style.typeset(label))  # fmt: skip
-            place.plot(about["shown"], points, look["marker"], color=color, markerfacecolor="white")
+            reach = np.nan_to_num(np.abs(points[:, 1:].T - points[:, 0]))
+            place.errorbar(
+                about["shown"], points[:, 0], reach, marker=look["marker"], color=color,
+                markerfacecolor="white", linestyle="none", elinewidth=0.8, capsize=1.5,
+            )  # fmt: skip
             star = field_of(panel, series).correlation_fixed_point
             place.plot(star, star, "o", color=color, markersize=4.5, zorder=3)
             row += 1

@@ -5,6 +5,7 @@ chi at q = 1 of the gain that keeps the second moment. Claim: real networks of s
 second moment, and change gradient second moments by chi_perp, over one layer.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,7 +125,7 @@ def draw(results: Results) -> Figure:
 
 def _short(name: str) -> str:
     """hardtanh(-1.0, 1.0) as hardtanh(−1, 1)."""
-    return name.replace(".0", "").replace("(-", "(−")
+    return re.sub(r"\.0(?=[,)])", "", name).replace("(-", "(−")
 
 
 def _marks(

@@ -95,7 +95,6 @@ def _shown(name: str, module: Drawable, results: Results, out: Path) -> Shown:
 
 
 def _page(shown: list[Shown]) -> str:
-    claims = [claim for one in shown for claim in one.results.claims]
     seconds = sum(one.seconds for one in shown)
     head = f"""# Figures
 
@@ -113,7 +112,7 @@ saved results: copy one to make your own. Beside each drawing lie its results (`
 verdicts) and the time that computing took (`.time.json`). A run goes on where it was interrupted.
 
 The {len(shown)} figures took {seconds / 60:.1f} minutes of one core. A claim that is not CONFIRMED
-is marked where it is drawn. Of the claims below: {false_alarms(claims)}.
+is marked where it is drawn. Of the claims below: {false_alarms([one.results for one in shown])}.
 """
     rows = [
         " | ".join(

@@ -7,6 +7,7 @@ import numpy as np
 import varprop as vp
 from figures.judging import mean_is
 from figures.results import ERROR_RATE, Claim, gap_evidence
+from varprop.stats import studentized_test
 
 LEVEL = 1e-4  # of each interval, two-sided
 
@@ -37,9 +38,27 @@ def ratio_claim(
     above: np.ndarray, below: np.ndarray, expected: float, about: dict[str, Any]
 ) -> tuple[Claim, float]:
     """The claim E above = expected E below over networks, and the measured ratio of averages."""
-    relative = 1 + (above - expected * below) / (expected * below.mean())
+    relative = 1 + _relative(above, below, expected)
     verdict, gap, low, high = judged(relative, about["margin"])
     evidence = gap_evidence(about["node"], gap, low, high, len(above))
     where = about["panel"], about["series"], gap, ERROR_RATE
     claim = Claim(about["statement"], verdict, evidence, *where)
     return claim, float(above.mean() / below.mean())
+
+
+def ratio_band(
+    above: np.ndarray, below: np.ndarray, expected: float, level: float
+) -> tuple[float, float]:
+    """Between which E above / E below lies; NaN where the sample is too poor for the level."""
+    relative = _relative(above, below, expected)
+    try:
+        ends = studentized_test(relative, 0.0, level).interval(level)
+    except ValueError:
+        return np.nan, np.nan
+    low, high = (expected * (1 + float(end)) for end in ends)
+    return low, high
+
+
+def _relative(above: np.ndarray, below: np.ndarray, expected: float) -> np.ndarray:
+    """Draws of (E above - expected E below) / (expected E below)."""
+    return (above - expected * below) / (expected * below.mean())

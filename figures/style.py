@@ -46,6 +46,7 @@ RC: dict[str, Any] = {
     "ytick.major.width": 0.6,
     "xtick.minor.width": 0.4,
     "ytick.minor.width": 0.4,
+    "figure.dpi": 300,  # texts have other widths at other resolutions: the layout is for this one
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
     "ps.fonttype": 42,

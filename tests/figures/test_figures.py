@@ -235,7 +235,7 @@ def test_what_is_not_confirmed_is_marked_where_it_is_drawn(made, verdict):
 
 
 def test_every_doubted_claim_is_marked_on_axes_of_its_own_panel(made):
-    """One claim of each panel in doubt at a time; different panels have different axes marked."""
+    """One claim of each panel in doubt at a time."""
     panels: dict[str, int] = {}
     for k, claim in enumerate(made.first.results.claims):
         panels.setdefault(claim.panel, k)

@@ -7,7 +7,7 @@ from scipy import stats
 
 from figures import judging
 from figures.judging import equivalence, false_alarms, mean_is
-from figures.results import Claim
+from figures.results import Claim, Results
 from varprop.stats import Verdict
 
 RARE = 1e-6  # of a correct rate that fails its test
@@ -53,10 +53,11 @@ def test_at_the_edge_of_the_margin_either_error_has_half_its_rate(rng, monkeypat
 
 
 def test_false_alarms_of_a_run_are_the_sum_of_those_of_its_claims():
-    claims = [Claim("s", "CONFIRMED", "e", error_rate=1e-6)] * 81
-    told = false_alarms([*claims, Claim("s", "CONFIRMED", "e", error_rate=0.0)])
+    def run(*rates: float | None, **about):
+        return Results({}, tuple(Claim("s", "CONFIRMED", "e", error_rate=r) for r in rates), about)
+
+    told = false_alarms([run(*[1e-6] * 80), run(1e-6, 0.0)])
     assert "all 82 claims" in told and told.endswith("probability 8.1e-05 at most")
-    assert told.replace("8.1e-05", "8.2e-05") in false_alarms(
-        [*claims, Claim("s", "CONFIRMED", "e", error_rate=1.01e-7)]
-    ), "rounded up"
-    assert false_alarms([*claims, Claim("s", "x", "e")]).endswith("the 1 that state no rate")
+    assert "8.2e-05" in false_alarms([run(*[1e-6] * 81, 1.01e-7)]), "rounded up"
+    assert false_alarms([run(1e-6, None)]).endswith("but for the 1 that state no rate")
+    assert "all 1 claims" in false_alarms([run(1e-6), run(0.5, study={})])
