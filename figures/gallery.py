@@ -21,7 +21,7 @@ from figures.style import told
 
 PAGE = Path(__file__).with_name("README.md")
 THUMBNAILS = "thumbnails"
-WIDTH, COLORS = 810, 64  # pixels, and entries of the palette: some 30 kB a figure
+WIDTH, COLORS = 810, 128  # pixels, and entries of the palette: some 35 kB a figure
 SIZES = {False: "--quick", True: "--full"}
 
 
@@ -58,7 +58,8 @@ def thumbnail(png: bytes) -> bytes:
         height = round(image.height * WIDTH / image.width)
         small = image.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    small.quantize(COLORS, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    few = small.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(file, "png", optimize=True)
     return file.getvalue()
 
 
@@ -95,7 +96,7 @@ def _shown(name: str, module: Drawable, results: Results, out: Path) -> Shown:
 
 
 def _page(shown: list[Shown]) -> str:
-    seconds = sum(one.seconds for one in shown)
+    seconds, chance = sum(s.seconds for s in shown), false_alarms([s.results for s in shown])
     head = f"""# Figures
 
 Written by `python -m figures gallery` from saved results; not edited by hand.
@@ -112,7 +113,7 @@ saved results: copy one to make your own. Beside each drawing lie its results (`
 verdicts) and the time that computing took (`.time.json`). A run goes on where it was interrupted.
 
 The {len(shown)} figures took {seconds / 60:.1f} minutes of one core. A claim that is not CONFIRMED
-is marked where it is drawn. Of the claims below: {false_alarms([one.results for one in shown])}.
+is marked where it is drawn. {chance[0].upper()}{chance[1:]}.
 """
     rows = [
         " | ".join(
@@ -121,7 +122,7 @@ is marked where it is drawn. Of the claims below: {false_alarms([one.results for
         for s in shown
     ]
     table = "\n".join(["| figure | | verdict | one core |", "|---|---|---|--:|", *rows])
-    return "\n".join([head, table, *(_section(one) for one in shown)])
+    return "\n".join([head, table, *(_section(one) for one in shown)]).rstrip("\n") + "\n"
 
 
 def _section(one: Shown) -> str:
@@ -139,8 +140,7 @@ def _section(one: Shown) -> str:
 
 {lines}
 
-`{one.command}` ({_time(one)} of one core)
-"""
+`{one.command}` ({_time(one)} of one core)"""
 
 
 def _time(one: Shown) -> str:

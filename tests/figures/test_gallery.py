@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from figures import __main__ as command
 from figures import gallery
@@ -48,6 +51,20 @@ def test_the_page_is_the_same_each_time_and_keeps_no_stale_thumbnail(made):
     again = {path: path.read_bytes() for path in gallery.write(modules, out, page)}
     assert again == first and not stale.exists()
     assert not any(module.computed > 1 for module in modules.values())
+
+
+def test_a_thumbnail_has_the_colours_of_the_drawing():
+    """Rare ones too: a colour bar, some dots, on much white."""
+    drawn = np.full((400, gallery.WIDTH, 3), 255, np.uint8)
+    drawn[:, 700:730] = np.linspace((0, 0, 128), (200, 20, 0), 400)[:, None]
+    drawn[10:14, 10:14] = (0, 158, 115)
+    file = io.BytesIO()
+    Image.fromarray(drawn).save(file, "png")
+    small = gallery.thumbnail(file.getvalue())
+    with Image.open(io.BytesIO(small)) as image:
+        assert image.mode == "P"
+        off = np.abs(np.asarray(image.convert("RGB")).astype(int) - drawn).max()
+    assert off <= 12
 
 
 @pytest.mark.parametrize("kind", ["npz", "png", "time.json"])
