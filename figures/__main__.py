@@ -1,14 +1,10 @@
 """python -m figures [names] [--quick | --full] [--device auto] [--out DIR] [--seed N] [--data DIR]
+python -m figures gallery [--out DIR]
 
 Without names all but the training figures, which take minutes; `training` names these. They train
 on scikit-learn's digits, or on CIFAR-10 with --data, and keep states in OUT/states: run again what
 was killed.
-Exit status: 0 if every claim is CONFIRMED, 1 if one is not (the figures are drawn, and marked),
-2 for arguments that cannot be used.
-"""python -m figures [names] [--quick | --full] [--device auto] [--out DIR] [--seed N]
-python -m figures gallery [--out DIR]
-
-The second writes the gallery page from the figures that lie in DIR.
+The gallery is the page that shows the figures which lie in DIR.
 
 Exit status: 0 if every claim is CONFIRMED; 1 if one is not (the figures are drawn, and marked);
 2 for arguments that cannot be used; 3 if a figure could not be made (the others are); 130 if
@@ -47,7 +43,6 @@ NAMES = (
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)
 KNOWN = NAMES + STUDIES + TRAINING
-KNOWN = NAMES + STUDIES
 GALLERY = "gallery"
 UNCONFIRMED, UNUSABLE, FAILED, INTERRUPTED = 1, 2, 3, 130  # exit statuses
 
@@ -61,8 +56,7 @@ class OneLine(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     asked = OneLine("figures", description="Compute, judge and draw the figures.")
-    asked.add_argument("names", nargs="*", help=f"of {', '.join(KNOWN)}; training: its figures")
-    names = f"of {', '.join(KNOWN)} (default: all); or {GALLERY}, alone: the page that shows them"
+    names = f"of {', '.join(KNOWN)}; training: its figures; {GALLERY}: the page that shows them"
     asked.add_argument("names", nargs="*", help=names)
     size = asked.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="small networks, seconds (default)")
@@ -77,24 +71,24 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     asking = parser()
     asked = asking.parse_args(arguments)
-    names = [n for name in asked.names for n in (TRAINING if name == "training" else (name,))]
-    unknown = [name for name in names if name not in KNOWN]
     if asked.names == [GALLERY]:
         return _gallery(asked.out)
-    _refuse(asking, asked)
-    names = tuple(dict.fromkeys(asked.names or KNOWN))
+    names = [n for name in asked.names for n in (TRAINING if name == "training" else (name,))]
+    _refuse(asking, asked, names)
     try:
-        return _all(names, asked)
+        return _all(tuple(dict.fromkeys(names or NAMES + STUDIES)), asked)
     except KeyboardInterrupt:
         print("figures: interrupted; finished figures are kept", file=sys.stderr)
         return INTERRUPTED
 
 
-def _refuse(asking: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+def _refuse(
+    asking: argparse.ArgumentParser, asked: argparse.Namespace, names: Sequence[str]
+) -> None:
     """End with one line for arguments that cannot be used."""
     from varprop.montecarlo.devices import find_device
 
-    unknown = [name for name in asked.names if name not in KNOWN]
+    unknown = [name for name in names if name not in KNOWN]
     if GALLERY in unknown:
         asking.error(f"{GALLERY} stands alone: make the figures first, then the page")
     if unknown:
@@ -110,10 +104,6 @@ def _refuse(asking: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
     nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         asking.error(f"--out {asked.out}: cannot write in {nearest}; name a folder")
-    confirmed = True
-    for name in dict.fromkeys(names or NAMES + STUDIES):
-        confirmed &= _one(name, asked)
-    return 0 if confirmed else 1
 
 
 def _all(names: Sequence[str], asked: argparse.Namespace) -> int:
@@ -144,17 +134,9 @@ def _one(name: str, asked: argparse.Namespace) -> Produced:
     from figures.style import told
 
     module = load(name)
+    if name in TRAINING:
+        module = resumable(module, asked.data, asked.out / "states")
     start = time.perf_counter()
-    try:
-        if name in TRAINING:
-            module = resumable(module, asked.data, asked.out / "states")
-        made = produce(
-            name, module, module.parameters(asked.full), asked.seed, asked.device, asked.out
-        )
-    except ValueError as error:
-        parser().error(f"{name}: {error}")
-        raise
-    how = "computed and drawn" if made.computed else "drawn from saved results"
     made = produce(name, module, module.parameters(asked.full), asked.seed, asked.device, asked.out)
     code = checkout.told(made.results.about.get("git"))
     how = "computed and drawn" if made.computed else f"drawn from saved results of {code},"
@@ -165,6 +147,14 @@ def _one(name: str, asked: argparse.Namespace) -> Produced:
         print(f"  {path}")
     sys.stdout.flush()
     return made
+
+
+def resumable(module: Any, data: str, states: Path) -> Drawable:
+    """A training figure as any other: its data chosen, and its states kept in a folder."""
+    bound: Any = SimpleNamespace(**vars(module))
+    bound.parameters = partial(module.parameters, data=data)
+    bound.compute = partial(module.compute, states=states)
+    return bound
 
 
 def _summary(made: Sequence[Produced], failed: Sequence[str]) -> None:
@@ -178,24 +168,19 @@ def _summary(made: Sequence[Produced], failed: Sequence[str]) -> None:
 
 
 def _gallery(out: Path) -> int:
+    """Training figures take minutes and are shown where there are any; the others all."""
     from figures import gallery
 
+    absent = [name for name in TRAINING if not (out / f"{name}.npz").exists()]
+    modules = {name: load(name) for name in KNOWN if name not in absent}
     try:
-        written = gallery.write({name: load(name) for name in KNOWN}, out)
+        written = gallery.write(modules, out, absent=absent)
     except ValueError as error:
         parser().error(f"{GALLERY}: {error}")
         raise
     for path in written:
         print(f"  {path}")
     return 0
-
-
-def resumable(module: Any, data: str, states: Path) -> Drawable:
-    """A training figure as any other: its data chosen, and its states kept in a folder."""
-    bound: Any = SimpleNamespace(**vars(module))
-    bound.parameters = partial(module.parameters, data=data)
-    bound.compute = partial(module.compute, states=states)
-    return bound
 
 
 if __name__ == "__main__":

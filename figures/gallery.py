@@ -7,7 +7,7 @@ that they can lie in the repository.
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +35,10 @@ class Shown(NamedTuple):
     seconds: float
 
 
-def write(modules: Mapping[str, Drawable], out: Path, page: Path = PAGE) -> tuple[Path, ...]:
-    """The page and its thumbnails, of the figures that lie in `out`.
+def write(
+    modules: Mapping[str, Drawable], out: Path, page: Path = PAGE, absent: Sequence[str] = ()
+) -> tuple[Path, ...]:
+    """The page and its thumbnails, of the figures that lie in `out`; `absent` ones are named.
 
     Raises ValueError where figures are missing, or were made from parameters that are not theirs.
     """
@@ -48,7 +50,7 @@ def write(modules: Mapping[str, Drawable], out: Path, page: Path = PAGE) -> tupl
         write_whole(path, thumbnail((out / path.name).read_bytes()))
     for stale in set(folder.glob("*.png")) - set(written):
         stale.unlink()
-    write_whole(page, _page(shown).encode())
+    write_whole(page, _page(shown, absent).encode())
     return (page, *written)
 
 
@@ -95,7 +97,7 @@ def _shown(name: str, module: Drawable, results: Results, out: Path) -> Shown:
     return Shown(name, about, results, " ".join(words), took["cpu_seconds"])
 
 
-def _page(shown: list[Shown]) -> str:
+def _page(shown: list[Shown], absent: Sequence[str]) -> str:
     seconds, chance = sum(s.seconds for s in shown), false_alarms([s.results for s in shown])
     head = f"""# Figures
 
@@ -121,6 +123,8 @@ is marked where it is drawn. {chance[0].upper()}{chance[1:]}.
         )
         for s in shown
     ]
+    if absent:
+        head += f"\nNot shown, because they take longer: {', '.join(map(_plain, absent))}.\n"
     table = "\n".join(["| figure | | verdict | one core |", "|---|---|---|--:|", *rows])
     return "\n".join([head, table, *(_section(one) for one in shown)]).rstrip("\n") + "\n"
 

@@ -22,6 +22,8 @@ def known(monkeypatch):
     """Three figures that cost nothing, under the command."""
     figures = {name: plain_figure() for name in ("one", "two", "three")}
     monkeypatch.setattr(command, "KNOWN", tuple(figures))
+    monkeypatch.setattr(command, "NAMES", tuple(figures))
+    monkeypatch.setattr(command, "STUDIES", ())
     monkeypatch.setattr(command, "load", figures.__getitem__)
     return figures
 
