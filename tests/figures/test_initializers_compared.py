@@ -209,7 +209,7 @@ def test_the_command_trains_on_the_folder_that_is_named_and_goes_on_from_states(
 
 def test_training_figures_are_built_only_when_named(monkeypatch):
     built: list[str] = []
-    monkeypatch.setattr(command, "_one", lambda name, asked: built.append(name) or True)
+    monkeypatch.setattr(command, "_all", lambda names, asked: built.extend(names) or 0)
     assert command.main([]) == 0
     assert set(built) == set(command.NAMES + command.STUDIES)
     built.clear()
@@ -217,15 +217,16 @@ def test_training_figures_are_built_only_when_named(monkeypatch):
     assert tuple(built) == command.TRAINING
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (["coherence", "--data", "somewhere"], "--data is for the training figures"),
-        (["training", "--data", "no_such_folder"], "data_batch_1.bin cannot be read"),
-    ],
-)
-def test_wrong_data_is_one_line_and_status_2(line, message, tmp_path, capsys):
+def test_data_for_no_training_figure_is_one_line_and_status_2(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        command.main([*line, "--out", str(tmp_path)])
+        command.main(["coherence", "--data", "somewhere", "--out", str(tmp_path)])
     said = capsys.readouterr().err
-    assert stopped.value.code == 2 and said.count("\n") == 1 and message in said
+    assert stopped.value.code == command.UNUSABLE and said.count("\n") == 1
+    assert "--data is for the training figures" in said
+
+
+def test_data_that_cannot_be_read_are_told_and_fail_the_figure(tmp_path, capsys):
+    asked = ["training", "--data", "no_such_folder", "--out", str(tmp_path)]
+    assert command.main(asked) == command.FAILED
+    said = capsys.readouterr().err
+    assert "data_batch_1.bin cannot be read" in said and "Traceback" not in said
