@@ -34,6 +34,8 @@ NAMES = (
     "fluctuation_growth",
     "mean_against_median",
     "truncation",
+    "residual_growth",
+    "relu_ended_branches",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from figures import glorot, results, style
+from figures import bands, glorot, results, style
 from figures.__main__ import NAMES, main
 from figures.produce import Produced, produce
 from figures.results import Claim, Results
@@ -48,6 +48,15 @@ TINY = {
     "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
+    "residual_growth": {"width": 16, "depth": 2, "draws": 64, "margin": 0.4, "shown": [1, 2]},
+    "relu_ended_branches": {
+        "width": 16,
+        "depth": 2,
+        "draws": 64,
+        "margin": 0.4,
+        "shown": [1, 2],
+        "depths": [2, 3],
+    },
 }
 
 
@@ -270,16 +279,16 @@ def test_predictions_by_point_are_those_of_each_point(made):
 
 def test_product_bands_of_equal_ratios_are_their_powers():
     found = 3.0 * 0.5 ** np.arange(5) * np.ones((30, 1))
-    bands = module("std_by_layer")._product_bands(found / 3.0, [1, 4])
-    np.testing.assert_allclose(bands, [[0.5, 0.5**4]] * 3)
+    bands_of_powers = bands.product_bands(found, [1, 4], 0.05)
+    np.testing.assert_allclose(bands_of_powers, [[1.5, 3 * 0.5**4]] * 3)
 
 
 def test_a_sample_too_skewed_for_its_band_leaves_the_line_undecided(rng):
     figure = module("std_by_layer")
     found = rng.lognormal(-4.5, 3.0, (40, 3))
-    bands = figure._mean_bands(found, np.ones(3), [1, 2])
-    assert np.isnan(bands[1:]).all() and np.isfinite(bands[0]).all()
-    claim = figure._whole_depth(bands, np.ones(2), 16, 2, "Xavier")
+    skewed = bands.mean_bands(found, np.ones(3), [1, 2], 0.05)
+    assert np.isnan(skewed[1:]).all() and np.isfinite(skewed[0]).all()
+    claim = figure._whole_depth(skewed, np.ones(2), 16, 2, "Xavier")
     assert claim.verdict == "UNDECIDED" and "too few networks" in claim.evidence
 
 
