@@ -36,6 +36,7 @@ NAMES = (
     "truncation",
     "residual_growth",
     "relu_ended_branches",
+    "kurtosis_of_weights",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

@@ -127,8 +127,8 @@ def _ends(found: np.ndarray, series: str, depth: int, margin: float, panel: str)
     statements = (
         f"E x² after L blocks is the predicted one within {100 * margin:.0f} % (error rate "
         f"{FALSE_PASS:g})",
-        f"that of a theory of zero-mean branches is exceeded by more than {100 * EXCESS:.0f} % of it "
-        f"(error rate {FALSE_PASS:g})",
+        "that of a theory of zero-mean branches is exceeded by more than "
+        f"{100 * EXCESS:.0f} % of it (error rate {FALSE_PASS:g})",
     )
     claims = []
     for statement, line, agrees in zip(statements, lines, (True, False), strict=True):

@@ -48,6 +48,13 @@ TINY = {
     "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
+    "kurtosis_of_weights": {
+        "width": 12,
+        "depth": 2,
+        "draws": 512,
+        "margin": 0.4,
+        "mean_margin": 0.4,
+    },
     "residual_growth": {"width": 16, "depth": 2, "draws": 64, "margin": 0.4, "shown": [1, 2]},
     "relu_ended_branches": {
         "width": 16,
