@@ -37,6 +37,8 @@ NAMES = (
     "residual_growth",
     "relu_ended_branches",
     "kurtosis_of_weights",
+    "pytorch_default",
+    "naive_intervals",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

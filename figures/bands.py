@@ -13,19 +13,22 @@ from varprop.stats import studentized_test
 
 
 def product_bands(found: np.ndarray, shown: Sequence[int], level: float) -> np.ndarray:
-    """(3, shown) estimate, low, high of the mean of a layer by the product of one-step means.
+    """(3, ..., shown) estimate, low, high of the mean of a layer by the product of one-step means.
 
-    found (draws, L + 1). Right where the ratio of one layer to the next is independent of what is
-    below, as in homogeneous networks with Gaussian weights: there the mean of layer l is the
-    product of the mean ratios, whose logarithms have independent errors.
+    found (..., draws, L + 1). Right where the ratio of one layer to the next is independent of what
+    is below, as in homogeneous networks with Gaussian weights: there the mean of layer l is the
+    product of the mean ratios, whose logarithms have independent errors. Networks that died below
+    have no ratio.
     """
-    ratios = found[:, 1:] / found[:, :-1]
-    mean = ratios.mean(0)
-    relative = ratios.var(0, ddof=1) / len(ratios) / mean**2
+    below, above = found[..., :-1], found[..., 1:]
+    ratios = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    mean = np.nanmean(ratios, -2)
+    count = np.isfinite(ratios).sum(-2)
+    relative = np.nanvar(ratios, -2, ddof=1) / count / mean**2
     last = np.array(shown) - 1
-    log, error = np.cumsum(np.log(mean))[last], np.sqrt(np.cumsum(relative)[last])
-    reach = -special.stdtrit(len(found) - 1, level / 2 / len(shown)) * error
-    return found[:, 0].mean() * np.exp([log, log - reach, log + reach])
+    log, error = np.cumsum(np.log(mean), -1)[..., last], np.sqrt(np.cumsum(relative, -1)[..., last])
+    reach = -special.stdtrit(found.shape[-2] - 1, level / 2 / len(shown)) * error
+    return found[..., 0].mean(-1)[..., None] * np.exp([log, log - reach, log + reach])
 
 
 def mean_bands(
