@@ -17,12 +17,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from scipy import special
 
 import varprop as vp
 from figures import style
 from figures.bands import looks, points, product_bands
 from figures.results import Claim, Results, describe, provenance, streams
-from varprop.stats import binomial_interval, quantile
+from varprop.stats import binomial_interval
 
 METHODS = ("mean ± 1.96 s/√N", "product of steps", "mean, theory's error")
 NAIVE, PRODUCT, KNOWN = range(3)
@@ -36,7 +37,8 @@ def parameters(full: bool) -> dict[str, Any]:
     """Batches of `batch` networks, each cut into samples of every one of the `sizes`."""
     kind = {"width": 16, "ratios": [0.25, 0.5, 1, 2, 4], "batch": 40000, "margin": 0.1}
     if full:
-        return {**kind, "batches": 50, "sizes": [30, 100, 1000, 10000]}
+        more = {"batches": 60, "sizes": [30, 100, 1000, 10000], "margin": 0.12}
+        return {**kind, **more}
     return {**kind, "batches": 3, "sizes": [30, 100, 300]}
 
 
@@ -80,7 +82,7 @@ def intervals(groups: np.ndarray, depths: list[int], spread: np.ndarray) -> np.n
     size = groups.shape[1]
     last = groups[..., depths]
     mean, error = last.mean(1), last.std(1, ddof=1) / size**0.5
-    z = float(quantile((1 - NOMINAL) / 2, 0.0, upper=True))
+    z = -special.ndtri((1 - NOMINAL) / 2)
     known = np.sqrt(spread / size)
     # One depth is asked for at a time: these intervals are not simultaneous.
     steps = np.stack([product_bands(groups, [d], 1 - NOMINAL)[1:, :, 0] for d in depths], 2)

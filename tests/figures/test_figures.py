@@ -55,6 +55,15 @@ TINY = {
         "margin": 0.4,
         "mean_margin": 0.4,
     },
+    "naive_intervals": {
+        "width": 8,
+        "ratios": [0.5, 2],
+        "sizes": [10],
+        "batch": 400,
+        "batches": 2,
+        "margin": 0.4,
+    },
+    "pytorch_default": {"width": 16, "depth": 2, "draws": 48, "margin": 0.4, "shown": [1, 2]},
     "residual_growth": {"width": 16, "depth": 2, "draws": 64, "margin": 0.4, "shown": [1, 2]},
     "relu_ended_branches": {
         "width": 16,
@@ -65,6 +74,8 @@ TINY = {
         "depths": [2, 3],
     },
 }
+
+ENGINES = {"naive_intervals": "conditional", "pytorch_default": "module, explicit"}
 
 
 class Made(NamedTuple):
@@ -117,7 +128,7 @@ def test_manifest_says_how_it_was_made_and_what_was_found(made):
     assert manifest["seed"] == 5
     assert manifest["device"] == "cpu"
     assert manifest["dtype"] in ("float32", "float64")
-    assert manifest["engine"] == "explicit"
+    assert manifest["engine"] == ENGINES.get(made.name, "explicit")
     assert manifest["parameters"] == TINY[made.name]
     assert {"varprop", "python", "torch", "numpy", "scipy", "sympy"} <= set(manifest["versions"])
     assert manifest["verdict"] in ("CONFIRMED", "UNDECIDED", "REFUTED")

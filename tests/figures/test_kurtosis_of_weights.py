@@ -17,6 +17,7 @@ def verdicts(results, panel):
     return {claim.series: claim.verdict for claim in results.claims if claim.panel == panel}
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_the_claims_hold(seed):
     results = figure.compute(WIDE, seed, "cpu")

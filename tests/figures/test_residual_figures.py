@@ -17,6 +17,7 @@ SIZES = {
 MODULES = {"residual_growth": residual_growth, "relu_ended_branches": relu_ended_branches}
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", SIZES)
 def test_the_claims_hold(name, seed):
