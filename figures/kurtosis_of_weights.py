@@ -21,9 +21,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import varprop as vp
 from figures import style
-from figures.bands import looks, mean_bands, points
+from figures.bands import equivalent, looks, mean_bands, points
 from figures.results import Claim, Results, describe, gap_evidence, provenance, streams
-from varprop.stats import decide_equivalence
 
 LAWS = {
     "Rademacher": vp.init.rademacher(2),
@@ -117,11 +116,8 @@ def _claim(
     place: tuple[str, str],
 ) -> Claim:
     gap, low, high = (float(end) - 1 for end in mean_bands(found, np.ones(1), [0], 2 * rate)[:, 0])
-    verdict = vp.Verdict.UNDECIDED
-    if np.isfinite([low, high]).all():
-        verdict = decide_equivalence(low, high, margin)
     evidence = gap_evidence(told, gap, low, high, len(found))
-    return Claim(statement, str(verdict), evidence, *place, gap)
+    return Claim(statement, str(equivalent(low, high, margin)), evidence, *place, gap)
 
 
 def draw(results: Results) -> Figure:

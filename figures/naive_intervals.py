@@ -21,7 +21,7 @@ from scipy import special
 
 import varprop as vp
 from figures import style
-from figures.bands import looks, points, product_bands
+from figures.bands import looks, one_sided, points, product_bands
 from figures.results import Claim, Results, describe, provenance, streams
 from varprop.stats import binomial_interval
 
@@ -105,7 +105,7 @@ def _claims(held: np.ndarray, drawn: np.ndarray, parameters: Mapping[str, Any]) 
             if ratio >= DEEP:
                 count = int(held[NAIVE, k, j]), int(drawn[k])
                 low, high = binomial_interval(*count, 2 * ERROR_RATE)
-                verdict = _verdict(high < POOR, low > POOR)
+                verdict = one_sided(high < POOR, low > POOR)
                 statement = (
                     f"from L/n = {DEEP} on the naive 95 % interval covers in less than "
                     f"{100 * POOR:.0f} % of the samples (error rate {ERROR_RATE:g})"
@@ -113,19 +113,13 @@ def _claims(held: np.ndarray, drawn: np.ndarray, parameters: Mapping[str, Any]) 
                 claims.append(_told(statement, verdict, count, where, "naive", f"N = {size}"))
             count = int(held[PRODUCT, k, j]), int(drawn[k])
             low, high = binomial_interval(*count, 2 * ERROR_RATE)
-            verdict = _verdict(low > least, high < least)
+            verdict = one_sided(low > least, high < least)
             statement = (
                 "the 95 % interval of the product of steps covers in more than "
                 f"{100 * least:.0f} % (error rate {ERROR_RATE:g})"
             )
             claims.append(_told(statement, verdict, count, where, "product", f"N = {size}"))
     return claims
-
-
-def _verdict(confirmed: bool, refuted: bool) -> vp.Verdict:
-    if confirmed or refuted:
-        return vp.Verdict.CONFIRMED if confirmed else vp.Verdict.REFUTED
-    return vp.Verdict.UNDECIDED
 
 
 def _told(

@@ -22,7 +22,7 @@ from torch import nn
 
 import varprop as vp
 from figures import style
-from figures.bands import looks, mean_bands, points
+from figures.bands import looks, mean_bands, one_sided, points
 from figures.results import Claim, Results, claim_of, describe, provenance, streams
 from varprop.comparison import compare
 from varprop.stats import binomial_interval, decide_equivalence, overall
@@ -153,10 +153,8 @@ def _alike(sample: vp.Sample, node: str, series: str) -> Claim:
     alike = int((c > ALIKE).sum())
     low, high = binomial_interval(alike, c.size, 2 * FALSE_PASS)
     most = series.startswith("default")
-    inside, outside = (low > MOST, high < MOST) if most else (high < 1 - MOST, low > 1 - MOST)
-    verdict = vp.Verdict.UNDECIDED
-    if inside or outside:
-        verdict = vp.Verdict.CONFIRMED if inside else vp.Verdict.REFUTED
+    above, below = (low > MOST, high < MOST), (high < 1 - MOST, low > 1 - MOST)
+    verdict = one_sided(*(above if most else below))
     statement = (
         f"two orthogonal inputs end with a correlation above {ALIKE:g} in over {MOST:.0%} of the "
         f"default networks with bias, and in under {1 - MOST:.0%} of Kaiming's (error rate "
