@@ -57,7 +57,7 @@ TINY = {
     },
     "naive_intervals": {
         "width": 8,
-        "ratios": [0.5, 2],
+        "ratios": [0.5, 4],
         "sizes": [10],
         "batch": 400,
         "batches": 2,

@@ -8,7 +8,7 @@ import varprop as vp
 from figures import naive_intervals as figure
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
-SIZES = {"width": 8, "ratios": [0.5, 2], "sizes": [40], "batch": 16000, "batches": 1, "margin": 0.1}
+SIZES = {"width": 8, "ratios": [0.5, 4], "sizes": [40], "batch": 16000, "batches": 1, "margin": 0.1}
 
 
 def verdicts(results, panel):
@@ -31,7 +31,7 @@ def test_networks_of_another_variance_are_refuted(seed, drawn_as):
 
 def test_wide_networks_refute_the_failure_of_naive_intervals():
     held = np.array([[[950]], [[940]], [[950]]])
-    sizes = {**SIZES, "ratios": [2]}
+    sizes = {**SIZES, "ratios": [4]}
     naive, product = figure._claims(held, np.array([1000]), sizes)
     assert (naive.verdict, product.verdict) == ("REFUTED", "CONFIRMED")
     naive, product = figure._claims(held // 50, np.array([20]), sizes)
