@@ -41,7 +41,7 @@ NAMES = (
     "naive_intervals",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
-TRAINING = ("initializers_compared",)
+TRAINING = ("initializers_compared", "he_depth", "trainability", "constant_weights")
 KNOWN = NAMES + STUDIES + TRAINING
 
 
