@@ -112,6 +112,17 @@ def rate_contains_level():
     return check
 
 
+@pytest.mark.statistical
+def test_a_bias_is_checked_where_its_law_needs_no_fans(seed):
+    """A shape of one axis; torch's layers fill biases by the fan_in of the weight, here 64."""
+    fill = partial(init.uniform_, a=-1 / 8, b=1 / 8)
+    for law in (vp.init.uniform(-1 / 8, 1 / 8), vp.init.torch_default_bias().at(64, 32)):
+        report = vp.check_initializer(fill, law, (32,), seed=seed)
+        assert report.verdict is CONFIRMED and report.shape == (32,)
+    assert refuted(vp.check_initializer(fill, vp.init.normal(std=1 / 8), (32,), seed=seed))
+    assert vp.check_initializer(init.zeros_, "zeros", (5,)).verdict is CONFIRMED
+
+
 def test_constants_and_signs_are_compared_without_a_test(seed):
     third = partial(init.constant_, val=1 / 3)
     assert vp.check_initializer(third, vp.init.constant(1 / 3), (2, 2)).verdict is CONFIRMED
@@ -161,7 +172,14 @@ class Heavy(Law):
         ),
         (3, Normal(), SHAPE, {}, "a function that fills a tensor in place, got 3"),
         (DEFAULT, Normal(0, sp.Symbol("v", positive=True)), SHAPE, {}, "a law with numbers is"),
-        (DEFAULT, "kaiming_normal", (7,), {}, "fans need a weight of at least 2 axes"),
+        (
+            init.uniform_,
+            "kaiming_normal",
+            (7,),
+            {},
+            r"fans of the weight.*state it for .*\.at\(fan_in",
+        ),
+        (init.zeros_, "orthogonal", (7,), {}, r"of orthogonal\(gain=1\) depends on the fans"),
         (DEFAULT, "kaiming_normal", SHAPE, {"margin": 1e-5}, "take a larger margin, or fewer"),
         (DEFAULT, "kaiming_normal", SHAPE, {"draws": 0}, "draws must be a whole number"),
     ],

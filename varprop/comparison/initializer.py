@@ -92,7 +92,8 @@ def check_initializer(
 
     `fill` fills a float32 tensor in place, as torch.nn.init's functions do; it is given a generator
     of this `seed` if it has a parameter of that name, else it draws from torch's global stream,
-    which is not seeded here. It may also be a law or initializer of varprop.
+    which is not seeded here. It may also be a law or initializer of varprop. A `shape` of one axis
+    has no fans, and takes a law or an initializer that needs none.
 
     Entries that the law says are iid are pooled: sums of z, z^2 - 1 and z^4 - m4 with z = (w -
     mean) / std have cumulants that the law gives (never those of a Gaussian), and are not tested
@@ -151,6 +152,8 @@ def _size(shape: Any) -> int:
 def _law(law: "Law | Initializer | str", shape: tuple[int, ...]) -> Law:
     if isinstance(law, Law):
         return law
+    if len(shape) == 1:  # of a bias, say
+        return get(law).without_fans()
     fan_in, fan_out = fans(shape)
     return get(law).at(fan_in, fan_out, shape[0])
 
