@@ -20,8 +20,8 @@ def evaluated(module: nn.Module) -> Iterator[None]:
     """The module in evaluation mode; afterwards its modes and its buffers are as they were."""
     modes = [(part, part.training) for part in module.modules()]
     buffers = [(part, dict(part._buffers)) for part in module.modules()]
-    found = {id(b): b for _, own in buffers for b in own.values() if _has_values(b)}
-    values = {key: buffer.detach().clone() for key, buffer in found.items()}
+    found = [b for _, own in buffers for b in own.values() if b is not None and _has_values(b)]
+    values = [buffer.detach().clone() for buffer in found]
     module.eval()
     try:
         yield
@@ -31,7 +31,7 @@ def evaluated(module: nn.Module) -> Iterator[None]:
         for part, own in buffers:
             part._buffers.clear()
             part._buffers.update(own)
-        _put_back((buffer, values[key]) for key, buffer in found.items())
+        _put_back(zip(found, values, strict=True))
 
 
 @torch.no_grad()
@@ -41,8 +41,8 @@ def _put_back(buffers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
             buffer.resize_as_(value).copy_(value)
 
 
-def _has_values(buffer: torch.Tensor | None) -> bool:
-    return buffer is not None and not is_lazy(buffer) and not buffer.is_meta
+def _has_values(buffer: torch.Tensor) -> bool:
+    return not is_lazy(buffer) and not buffer.is_meta
 
 
 def likeness(module: nn.Module) -> tuple:
