@@ -12,7 +12,7 @@ import torch
 from torch.nn import init
 
 import varprop as vp
-from varprop.comparison import initializer
+from varprop.comparison import entry_moments, initializer
 from varprop.laws import Law, Normal, Uniform
 from varprop.stats import Verdict, accepted_draws, binomial_interval
 
@@ -87,13 +87,13 @@ def test_the_size_is_the_stated_one(generator, rate_contains_level):
     """300 weights of 512 entries: no law is taken for a Gaussian one."""
     for law in ("kaiming_normal", "kaiming_uniform", vp.init.laplace()):
         known = initializer._law(law, (16, 32))
-        stated = initializer._moments(known)
+        stated = entry_moments.moments_of(known)
         w = known.sample((300, 16, 32), generator=generator).double().view(300, 1, -1).numpy()
         smallest = [
             min(
                 row.p_value
                 for row in initializer.judge_steps(
-                    initializer._steps("w", part, known, stated, 0.05), 0.4, 0.05, 0.1, 1e-5
+                    entry_moments.moment_steps("w", part, known, stated, 0.05), 0.4, 0.05, 0.1, 1e-5
                 )
             )
             for part in w

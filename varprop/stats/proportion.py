@@ -64,4 +64,4 @@ class RateDifference:
         ends = np.log(LEAST_P), np.log(0.999)
         if beyond(ends[1]) <= 0:
             return 1.0
-        return LEAST_P if beyond(ends[0]) > 0 else float(np.exp(brentq(beyond, *ends)))
+        return LEAST_P if beyond(ends[0]) > 0 else float(np.exp(brentq(beyond, *ends)))  # pyright: ignore
