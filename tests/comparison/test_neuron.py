@@ -87,7 +87,9 @@ LINEAR = {"activation": "identity", "output": 64}  # whose moments a sample of t
 def test_a_wrong_fluctuation_is_refuted(other, seed, monkeypatch):
     """Planted faults: the theory of a network two units wider, and of another activation."""
     true = neuron.predict
-    monkeypatch.setattr(neuron, "predict", lambda network, inputs: true(other, inputs))
+    monkeypatch.setattr(
+        neuron, "predict", lambda network, *how, **order: true(other, *how, **order)
+    )
     study = vp.neuron_study(vp.mlp(8, 1, **LINEAR), "dense_2", draws=20_000, seed=seed)
     assert study.verdict is REFUTED
     assert study.kurtosis == pytest.approx(3 * (1 + 2 / 8), rel=0.03)

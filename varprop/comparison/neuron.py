@@ -5,11 +5,11 @@ of variance v = s^2 |x|^2/n + b^2, which is random over networks unless the widt
 
     E z^4 / (E z^2)^2 = 3 E v^2 / (E v)^2 = 3 (1 + u^2 F),      u = s^2 E |x|^2/n / E v
 
-with F the `length_fluctuation` of x, here taken from `Lengths.fourth`, which also knows weights of
-other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and B the averages of z^2
-and z^4 over the channels of one network. All channels have one law, so it estimates the same number
-as a single neuron, and the replicate is still the network. Its variance over R networks of m
-channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not 24/R as of one neuron.
+with F the `length_fluctuation` of x; here it is the `kurtosis` of `predict(..., order=1)`, which
+also knows weights of other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and
+B the averages of z^2 and z^4 over the channels of one network. All channels have one law, so it
+estimates the same number as a single neuron, and the replicate is still the network. Its variance
+over R networks of m channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not 24/R as of one neuron.
 Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that z is normal given x.
 
     kurtosis    the contrast B - 2 K A + K in units of the mean A has the mean (measured - K):
@@ -159,7 +159,7 @@ def neuron_study(
     """
     x = _checked(network, node, inputs, margin, error_rate, false_pass)
     draws, seed = whole("draws", draws, least=FEWEST), whole("seed", seed, least=0)
-    prediction = predict(network, x)
+    prediction = predict(network, x, order=1)
     stacks = layer_values(network, node, x, seed, draws, find_device(device))
     unit = float(prediction.moments[node].diagonal[0]) ** 0.5
     measured = _measured(node, stacks, unit or 1.0)
@@ -218,10 +218,12 @@ def _foreseen(
             measured.node, "kurtosis", 0, None, "t", Verdict.UNDECIDED, note=known.reason
         )
         return found._replace(measured=measured.kurtosis, regime="")
-    assert known.fourth is not None  # as the input itself is given
-    exact = known.regime is EXACT
-    row = _against(float(known.fourth[0]), measured, exact, margin, error_rate, false_pass)
-    return row._replace(regime=str(known.regime))
+    value, regime = (
+        prediction.value(measured.node, "kurtosis")[0],
+        prediction.regime(measured.node, "kurtosis"),
+    )
+    row = _against(float(value), measured, regime is EXACT, margin, error_rate, false_pass)
+    return row._replace(regime=str(regime))
 
 
 def _against(
