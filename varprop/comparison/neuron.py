@@ -9,8 +9,9 @@ with F the `length_fluctuation` of x; here it is the `kurtosis` of `predict(...,
 also knows weights of other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and
 B the averages of z^2 and z^4 over the channels of one network. All channels have one law, so it
 estimates the same number as a single neuron, and the replicate is still the network. Its variance
-over R networks of m channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not 24/R as of one neuron.
-Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that z is normal given x.
+over R networks of m channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not
+24/R as of one neuron. Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that
+z is normal given x.
 
     kurtosis    the contrast B - 2 K A + K in units of the mean A has the mean (measured - K):
                 studentized test, so the error of a ratio is counted
