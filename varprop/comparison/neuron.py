@@ -94,6 +94,8 @@ class NeuronStudy(Result):
         known = self.theory
         foreseen = "no theory" if isnan(known.value) else f"{known.value:.4g} ({known.regime})"
         note = f"; {known.note}" if known.note else ""
+        if known.verdict is Verdict.UNDECIDED and known.needed is not None and not note:
+            note = f"; about {known.needed} networks would decide"
         return (
             f"{known.verdict}: kurtosis {self.kurtosis:.4g} +- {self.standard_error:.1g} of "
             f"{known.node}, predicted {foreseen}; {self.gaussian.verdict}: it is Gaussian, p = "
@@ -280,6 +282,6 @@ def _refusal(measured: _Measured, level: float) -> tuple[str, int | None]:
     if not tail.trusted:
         return (
             f"one network of {draws} carries {float(tail.share):.1%} of the fourth moment: draw "
-            "more, or take a wider or shallower network"
+            "more, take a wider or shallower network, or test the steps with vp.compare"
         ), None
     return "", None
