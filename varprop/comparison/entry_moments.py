@@ -33,6 +33,7 @@ class Stated(NamedTuple):
 
 
 def moments_of(law: Law) -> Stated:
+    """Raises ValueError for symbols, and for a law without finite kurtosis or sixth moment."""
     try:
         mean, variance = float(law.mean), float(law.variance)
         central = [float(law.central_moment(k)) for k in (3, 4, 6, 8, 12)]
