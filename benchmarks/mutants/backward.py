@@ -36,7 +36,7 @@ class WrongSlope(Elementwise):
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         t = super().tangents(inputs, tangents)
-        return replace(t, second=t.second * self._ratio(inputs[0]))
+        return replace(t, second=t.second * self._ratio(inputs[0])[..., None])
 
 
 @dataclass(frozen=True)
