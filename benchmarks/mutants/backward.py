@@ -40,6 +40,26 @@ class WrongSlope(Elementwise):
 
 
 @dataclass(frozen=True)
+class OneSlope(Elementwise):
+    """E phi'(z)^2 for E phi'(z) phi'(z') of two inputs, backward and along tangents alike."""
+
+    def gradients(
+        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+    ) -> tuple[Gradients, ...]:
+        (below,) = super().gradients(name, inputs, gradient)
+        return (replace(below, second=_by_one_slope(gradient, below)),)
+
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
+        t = super().tangents(inputs, tangents)
+        return replace(t, second=_by_one_slope(tangents[0], t))
+
+
+def _by_one_slope(before: Gradients | Tangents, after: Gradients | Tangents) -> np.ndarray:
+    """The products before, each times what the first of the two squares is multiplied by."""
+    return before.second * (after.diagonal / before.diagonal)[..., None]
+
+
+@dataclass(frozen=True)
 class FanBack(Dense):
     """fan_in Var(w) for the gradient, as for the values."""
 
@@ -121,6 +141,14 @@ MUTANTS = (
         THEORY,
         net("tanh"),
         slope(lambda layer, q: layer.activation.derivative_mean(q) ** 2),
+    ),
+    Mutant(
+        "one slope for two inputs",
+        "E phi'^2 is used for E phi' phi' of two inputs.",
+        THEORY,
+        net("relu"),
+        rule(OneSlope),
+        pair=True,
     ),
     Mutant(
         "fan_in backward",
