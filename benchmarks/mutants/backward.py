@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import acos, pi
 
 import numpy as np
 import torch
@@ -98,6 +99,20 @@ class StraightThrough(Elementwise):
     slope_rule = None  # type: ignore
 
 
+@dataclass(frozen=True)
+class FirstMask(Elementwise):
+    """ReLU whose derivative is that at the first input for all inputs."""
+
+    def apply(
+        self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
+    ) -> torch.Tensor:
+        (z,) = values
+        masked = z * (z[:, :1] > 0)
+        return masked + (super().apply(parameters, z, unit=unit) - masked).detach()
+
+    slope_rule = None  # type: ignore
+
+
 def slope(taken: Factor) -> Mistake:
     def mistake(node: Node) -> Layer:
         right = node.layer
@@ -172,5 +187,14 @@ MUTANTS = (
         net("relu"),
         rule(StraightThrough),
         by_hand=("grad_second_moment", 1.0),  # 1 for E phi'^2 = 1/2
+    ),
+    Mutant(
+        "first mask for all inputs",
+        "The engine keeps the derivative of ReLU at the first input: every square is right.",
+        ENGINE,
+        net("relu"),
+        rule(FirstMask),
+        pair=True,
+        by_hand=("grad_cross_moment", acos(0.6) / pi),  # 1/2 for (pi - theta) / (2 pi), below 1/2
     ),
 )

@@ -24,7 +24,7 @@ from varprop.layers import Dense
 from varprop.moments import Moments
 from varprop.montecarlo import simulate
 from varprop.stats import Verdict
-from varprop.theory import predict, tied_second_moment
+from varprop.theory import tied_second_moment
 
 CONFIRMED, REFUTED = Verdict.CONFIRMED, Verdict.REFUTED
 BOTH_SIDES = ("fan average for fan_in", "bias counted twice", "gain of tanh", "alpha left out")
