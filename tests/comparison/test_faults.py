@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 import varprop as vp
 from varprop.activations import Activation
@@ -141,37 +140,18 @@ def test_a_wrong_kernel_of_slopes_on_the_way_back_alone_is_refuted(seed, rng, mo
     assert all(row.test == "identity" and "adjoint" in row.note for row in rows)
 
 
-@pytest.mark.parametrize("engine", ["explicit", "conditional", "module"])
+@pytest.mark.parametrize("engine", ["explicit", "conditional"])
 def test_products_of_tangents_that_an_engine_gets_wrong_are_refuted(engine, seed, rng):
     """Half of E t t' = .25 at c = 0, in units of E t^2 = .5: 25 %, where 400 networks see 10 %."""
     network, x = vp.mlp(32, 2), rng.standard_normal((2, 32))
-    if engine == "module":
-        sample = measured_module(network, x, seed)
-    else:
-        sample = vp.simulate(network, x, draws=400, seed=seed, engine=engine)
-    assert sample.engine == engine
+    sample = vp.simulate(network, x, draws=400, seed=seed, engine=engine)
     theory = vp.predict(network, x)
     assert vp.compare(theory, sample).verdict is not REFUTED
     record = sample.records["relu_1"]
     products = record.tangent_second * np.where(np.eye(2) > 0, 1.0, 0.5)
     records = {**sample.records, "relu_1": replace(record, tangent_second=products)}
     rows = vp.compare(theory, replace(sample, records=records)).judged
-    refuted = [row for row in rows if row.verdict is REFUTED]
-    assert {row.quantity for row in refuted} == {"grad_cross_moment"}
-    assert "relu_1" in {row.node for row in refuted}
-
-
-def measured_module(network, x, seed):
-    """He networks of torch's own modules."""
-
-    def fresh():
-        layers = [torch.nn.Linear(32, 32, bias=False) for _ in range(3)]
-        for layer in layers:
-            torch.nn.init.kaiming_normal_(layer.weight)
-        parts = [p for layer in layers[:2] for p in (layer, torch.nn.ReLU())]
-        return torch.nn.Sequential(*parts, layers[2])
-
-    return vp.measure(fresh, x, network=network, draws=400, seed=seed)
+    assert {row.quantity for row in rows if row.verdict is REFUTED} == {"grad_cross_moment"}
 
 
 def test_the_wrong_fan_in_the_backward_rule_is_refuted(seed, monkeypatch):

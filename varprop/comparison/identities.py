@@ -69,9 +69,9 @@ def not_dual(sample: Sample) -> Iterator[Judged]:
 
 
 def _jacobian_norm_twice(theory: Prediction, start: str) -> tuple[np.ndarray, np.ndarray]:
-    """E tr J J'' over points, from `start` to the output: by a unit tangent, and by the gradient.
+    """E J.J' of the Jacobians at each two points, from `start` to the output.
 
-    J and J' are the Jacobians at two points; the tangent is isotropic, and the same at both.
+    By an isotropic unit tangent, the same at all points, and by the gradient.
     """
     net = theory.network
     zero = np.zeros_like(theory.moments[net.input].second)
