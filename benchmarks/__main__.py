@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks import NAMES, STUDIES
 from benchmarks.timing import Benchmark, environment
+from varprop.ledger.table import write
 
 
 def main() -> None:
@@ -28,10 +29,10 @@ def main() -> None:
     where = environment()
     for name in options.names or NAMES:
         found[name] = import_module(f"benchmarks.{name}").measure(options.quick)
+        if options.out is not None:  # what follows may take hours, or fail
+            text = json.dumps({"environment": where, "quick": options.quick, **found}, indent=1)
+            write(options.out, text + "\n")
         show(console, name, found[name])
-    if options.out is not None:
-        text = json.dumps({"environment": where, "quick": options.quick, **found}, indent=1)
-        options.out.write_text(text + "\n")
 
 
 def show(console: Console, name: str, measured: Benchmark) -> None:

@@ -39,9 +39,14 @@ NAMES = (
     "fluctuation_growth",
     "mean_against_median",
     "truncation",
+    "residual_growth",
+    "relu_ended_branches",
+    "kurtosis_of_weights",
+    "pytorch_default",
+    "naive_intervals",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
-TRAINING = ("initializers_compared",)
+TRAINING = ("initializers_compared", "he_depth", "trainability", "constant_weights")
 KNOWN = NAMES + STUDIES + TRAINING
 GALLERY = "gallery"
 UNCONFIRMED, UNUSABLE, FAILED, INTERRUPTED = 1, 2, 3, 130  # exit statuses

@@ -17,10 +17,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter, PercentFormatter
-from scipy import special
 
 import varprop as vp
 from figures import style
+from figures.bands import mean_bands, product_bands
 from figures.judging import Placed, equivalence
 from figures.results import (
     ERROR_RATE,
@@ -40,7 +40,6 @@ from varprop.stats import (
     holm,
     overall,
     ratio_test,
-    studentized_test,
 )
 
 PANELS = ("tanh", "relu")
@@ -93,10 +92,10 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         found = np.stack([sample.values(name, "second_moment")[:, 0] for name in names], 1)
         if panel == "relu":
             claims.append(_homogeneous_steps(found, line, width, parameters["margin"], series))
-            band = _product_bands(found, shown)
+            band = product_bands(found, shown, LEVEL)
         else:
             claims.append(_steps(theory, sample, parameters["margin"], series))
-            band = _mean_bands(found, line, shown)
+            band = mean_bands(found, line, shown, LEVEL)
             claims.append(_whole_depth(found, line, shown, width, series))
         lines[row, column], bands[row, column] = np.sqrt(line), np.sqrt(band)
         about = {"activation": panel, "weights": weights, "width": width, "depth": depth}
@@ -150,31 +149,6 @@ def _step_statement(name: str, margin: float) -> str:
         f"each {name} layer takes the measured E x² of the layer below to the predicted one, "
         f"within {100 * margin:.0f} % (error rate {ERROR_RATE:g})"
     )
-
-
-def _product_bands(found: np.ndarray, shown: list[int]) -> np.ndarray:
-    """(3, shown) estimate, low, high of E x^2 by the product of one-step means."""
-    ratios = found[:, 1:] / found[:, :-1]
-    mean = ratios.mean(0)
-    relative = ratios.var(0, ddof=1) / len(ratios) / mean**2
-    last = np.array(shown) - 1
-    log, error = np.cumsum(np.log(mean))[last], np.sqrt(np.cumsum(relative)[last])
-    reach = -special.stdtrit(len(found) - 1, LEVEL / 2 / len(shown)) * error
-    return np.exp([log, log - reach, log + reach])
-
-
-def _mean_bands(found: np.ndarray, line: np.ndarray, shown: list[int]) -> np.ndarray:
-    """(3, shown) estimate, low, high of E x^2 by plain means; no band where the test refuses."""
-    bands = np.full((3, len(shown)), np.nan)
-    for k, layer in enumerate(shown):
-        relative = found[:, layer] / line[layer]
-        bands[0, k] = relative.mean() * line[layer]
-        try:
-            ends = studentized_test(relative, 0.0, LEVEL / len(shown)).interval(LEVEL / len(shown))
-        except ValueError:
-            continue
-        bands[1:, k] = np.maximum(ends, 0.0) * line[layer]
-    return bands
 
 
 def _whole_depth(

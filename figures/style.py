@@ -123,7 +123,8 @@ def wrapped(claim: Claim, width: float) -> list[str]:
 
 
 def _lines(text: str, letters: int) -> list[str]:
-    """The lines of a caption; relations such as "q = 1" stay on one."""
+    """The lines of a caption; relations such as "q = 1" stay on one, and so does "95 %"."""
+    text = text.replace(" %", "\u00a0%")
     return textwrap.wrap(re.sub(r" ([=<>≤≥×]) ", "\u00a0\\1\u00a0", text), letters)
 
 

@@ -30,7 +30,7 @@ def gradients(second: Pairs) -> None: ...
 
 
 @checked
-def tangents(mean: Sites, second: Sites, cross: Sites) -> None: ...
+def tangents(mean: Sites, second: Pairs, cross: Pairs | None) -> None: ...
 
 
 @checked
@@ -39,8 +39,8 @@ def record(
     second: RowPairs,
     kurtosis: Rows,
     tangent_mean: Rows | None,
-    tangent_second: Rows | None,
-    tangent_cross: Rows | None,
+    tangent_second: RowPairs | None,
+    tangent_cross: RowPairs | None,
     grad_second: RowPairs | None,
 ) -> None: ...
 

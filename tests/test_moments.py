@@ -307,7 +307,7 @@ def test_sum_of_an_asymmetric_centred_value_and_its_descendant_is_only_wide(rng)
 
 
 def test_scaling_the_tangent():
-    t = Tangents(np.ones(1), 2 * np.ones(1), 3 * np.ones(1))
+    t = Tangents(np.ones(1), 2 * np.ones((1, 1)), 3 * np.ones((1, 1)))
     scaled = Scale(2.0).tangents((law(np.eye(1)),), (t,))
     assert (scaled.mean, scaled.second, scaled.cross) == (2.0, 8.0, 12.0)
     assert scaled.base is t

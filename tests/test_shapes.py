@@ -17,8 +17,10 @@ ROWS, PAIRS = (5, 2), (5, 2, 2)
 BUILDERS = {
     Moments: lambda extra=0: Moments(*arrays((2,), (2, 2), (2, 2 + extra))),
     Gradients: lambda extra=0: Gradients(*arrays((3, 2, 2 + extra))),
-    Tangents: lambda extra=0: Tangents(*arrays((2,), (2,), (2 + extra,))),
-    Record: lambda extra=0: Record(*arrays(ROWS, PAIRS, ROWS, ROWS, ROWS, ROWS, (5, 2, 2 + extra))),
+    Tangents: lambda extra=0: Tangents(*arrays((2,), (2, 2), (2, 2 + extra))),
+    Record: lambda extra=0: Record(
+        *arrays(ROWS, PAIRS, ROWS, ROWS, PAIRS, PAIRS, (5, 2, 2 + extra))
+    ),
     Step: lambda extra=0: Step(
         "n", "mean", 0, None, "f", np.zeros(5), True, live=np.ones(5 + extra, bool)
     ),

@@ -176,16 +176,22 @@ class Gradients:
 class Tangents:
     """The law of a forward tangent t = J t_0, for isotropic t_0 independent of the network.
 
-        mean (..., S) E t,  second (..., S) E t^2,  cross (..., S) E x t
+        mean (..., S) E t,  second (..., S, S) E t t',  cross (..., S, S) E x t'
 
-    The mirror of `Gradients`: u.(J t) = (J'u).t, and the rules use E phi'^2 alike. `base` is the
-    tangent of the Gaussian source, where x is a function of one.
+    t_0 is the same at all sites, so that this is the mirror of `Gradients`: u.(J t) = (J'u).t, and
+    the rules use E phi' phi' alike. `base` is the tangent of the Gaussian source, where x is a
+    function of one; `cross` is None where it is left to those two (`layers.tangents.cross_of`).
     """
 
     mean: np.ndarray
     second: np.ndarray
-    cross: np.ndarray
+    cross: np.ndarray | None
     base: "Tangents | None" = None
+
+    @property
+    def diagonal(self) -> np.ndarray:
+        """E t^2 by site, shape (..., S)."""
+        return np.diagonal(self.second, axis1=-2, axis2=-1)
 
 
 def gap_of(second: np.ndarray) -> np.ndarray:

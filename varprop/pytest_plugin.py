@@ -74,6 +74,13 @@ def _option(config: pytest.Config, name: str) -> Any:
         raise pytest.UsageError(f"{source} must be {rule}, got {given!r}") from None
 
 
+def _is_given(config: pytest.Config, name: str) -> bool:
+    """On the command line, the ini file or by -o, which a command typed later may lack."""
+    default, _, _ = OPTIONS[name]
+    given = config.getoption(f"--varprop-{name}") is not None
+    return given or config.getini(f"varprop_{name}") != default
+
+
 def _reader(kind: Callable, good: Callable[[Any], bool], rule: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
@@ -176,6 +183,8 @@ def _running(item: pytest.Item) -> runner.RunningTest:
     session = item.config.stash[SESSION]
     rerun = f"pytest {shlex.quote(_typed(item))} --varprop-seed {session.seed + 1}"
     rerun += f" --varprop-scale {runner.LARGER * session.scale:g}"
+    if _is_given(item.config, "budget"):
+        rerun += f" --varprop-budget {session.budget!r}"
 
     def seed(number: int) -> int:
         """32 bits of the session's seed, the test's id and the number of the assertion."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import acos, pi
 
 import numpy as np
 import torch
@@ -36,7 +37,27 @@ class WrongSlope(Elementwise):
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         t = super().tangents(inputs, tangents)
-        return replace(t, second=t.second * self._ratio(inputs[0]))
+        return replace(t, second=t.second * self._ratio(inputs[0])[..., None])
+
+
+@dataclass(frozen=True)
+class OneSlope(Elementwise):
+    """E phi'(z)^2 for E phi'(z) phi'(z') of two inputs, backward and along tangents alike."""
+
+    def gradients(
+        self, name: str, inputs: tuple[Moments, ...], gradient: Gradients
+    ) -> tuple[Gradients, ...]:
+        (below,) = super().gradients(name, inputs, gradient)
+        return (replace(below, second=_by_one_slope(gradient, below)),)
+
+    def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
+        t = super().tangents(inputs, tangents)
+        return replace(t, second=_by_one_slope(tangents[0], t))
+
+
+def _by_one_slope(before: Gradients | Tangents, after: Gradients | Tangents) -> np.ndarray:
+    """The products before, each times what the first of the two squares is multiplied by."""
+    return before.second * (after.diagonal / before.diagonal)[..., None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,20 @@ class StraightThrough(Elementwise):
     ) -> torch.Tensor:
         (z,) = values
         return z + (super().apply(parameters, z, unit=unit) - z).detach()
+
+    slope_rule = None  # type: ignore
+
+
+@dataclass(frozen=True)
+class FirstMask(Elementwise):
+    """ReLU whose derivative is that at the first input for all inputs."""
+
+    def apply(
+        self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
+    ) -> torch.Tensor:
+        (z,) = values
+        masked = z * (z[:, :1] > 0)
+        return masked + (super().apply(parameters, z, unit=unit) - masked).detach()
 
     slope_rule = None  # type: ignore
 
@@ -123,6 +158,14 @@ MUTANTS = (
         slope(lambda layer, q: layer.activation.derivative_mean(q) ** 2),
     ),
     Mutant(
+        "one slope for two inputs",
+        "E phi'^2 is used for E phi' phi' of two inputs.",
+        THEORY,
+        net("relu"),
+        rule(OneSlope),
+        pair=True,
+    ),
+    Mutant(
         "fan_in backward",
         "The gradient's sum over outputs is counted by fan_in.",
         THEORY,
@@ -144,5 +187,14 @@ MUTANTS = (
         net("relu"),
         rule(StraightThrough),
         by_hand=("grad_second_moment", 1.0),  # 1 for E phi'^2 = 1/2
+    ),
+    Mutant(
+        "first mask for all inputs",
+        "The engine keeps the derivative of ReLU at the first input: every square is right.",
+        ENGINE,
+        net("relu"),
+        rule(FirstMask),
+        pair=True,
+        by_hand=("grad_cross_moment", acos(0.6) / pi),  # 1/2 for (pi - theta) / (2 pi), below 1/2
     ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.mutants.faces import as_type, with_faces
 from varprop.comparison.steps import Step, steps
 from varprop.layers import Layer
+from varprop.layers.tangents import cross_of
 from varprop.moments import Tangents
 from varprop.montecarlo import Sample
 from varprop.montecarlo.record import Record
@@ -119,11 +120,13 @@ def _residual(step: Step) -> float:
 def noiseless(network: Network, inputs: np.ndarray | None) -> Sample:
     """One draw at which every average is what the rules predict."""
     theory = predict(network, inputs)
-    zero = np.zeros_like(theory.moments[network.input].mean)
-    moved = tangents(network, theory.moments, {network.input: Tangents(zero, zero + 1.0, zero)})
+    zero = np.zeros_like(theory.moments[network.input].second)
+    start = Tangents(zero[0], zero + 1.0, zero)
+    moved = tangents(network, theory.moments, {network.input: start})
     records = {}
     for name, law in theory.moments.items():
         t, back = moved[name], theory.gradients[name].second
-        fields = law.mean, law.second, 0 * law.mean + 3, t.mean, t.second, t.cross, back
+        cross = cross_of(law, t)
+        fields = law.mean, law.second, 0 * law.mean + 3, t.mean, t.second, cross, back
         records[name] = Record(*(np.asarray(v, float)[None] for v in fields))
     return Sample(network, records, theory.inputs, 1, 0, "rules", "cpu", "float64")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, UNSEEN, alike
+from benchmarks.mutants.catalogue import HARMLESS, MUTANTS, alike
 from benchmarks.mutants.mutant import Mutant
 from benchmarks.studies import processes
 from varprop.comparison import verify
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 
 def run(seeds: Sequence[int], jobs: int) -> Iterator[Row]:
-    """One row for each: mutants, near-truths, what is not seen, networks without a mistake."""
+    """One row for each: mutants, near-truths, networks without a mistake."""
     cases = range(len(_cases()))
     if jobs == 1:
         yield from (_case(case, seeds) for case in cases)
@@ -37,7 +37,6 @@ def _cases() -> list[Callable[[Sequence[int]], Row]]:
     return [
         *(partial(_planted, m, "mistake", Verdict.REFUTED) for m in MUTANTS),
         *(partial(_planted, m, "near-truth", Verdict.CONFIRMED) for m in HARMLESS),
-        *(partial(_planted, m, "unseen", Verdict.CONFIRMED) for m in UNSEEN),
         *(partial(_control, mutants) for mutants in alike()),
     ]
 

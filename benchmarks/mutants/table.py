@@ -8,10 +8,8 @@ HEAD = ("mistake", "planted in", "effect", "verdicts", "worst row", "its gap", "
 
 def markdown(rows: Sequence[dict[str, Any]], environment: dict[str, Any], command: str) -> str:
     """One table for each kind of row."""
-    kinds = ("mistake", "near-truth", "unseen", "control")
-    mutants, harmless, unseen, controls = (
-        [row for row in rows if row["kind"] == kind] for kind in kinds
-    )
+    kinds = ("mistake", "near-truth", "control")
+    mutants, harmless, controls = ([row for row in rows if row["kind"] == kind] for kind in kinds)
     parts = [
         "# Mutation study",
         f"`{command}`, {environment['date']}, {environment['cpu']}.",
@@ -26,10 +24,6 @@ def markdown(rows: Sequence[dict[str, Any]], environment: dict[str, Any], comman
         "No second moment differs, or by far less than the margin. What `verify` does not judge, "
         "such as the fluctuation of lengths, does differ.",
         _table(harmless),
-        f"## Out of sight: CONFIRMED in {_ratio(unseen)}",
-        "Predicted quantities that have no step to be judged by, so that a mistake in them alone "
-        "is not refuted.",
-        _table(unseen),
         f"## The same networks without a mistake: CONFIRMED in {_ratio(controls)}",
         _table(controls),
     ]

@@ -5,7 +5,10 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
+import torch
+from torch import nn
 
+import varprop as vp
 from varprop.activations import ACTIVATIONS, X, custom, get
 
 
@@ -42,9 +45,61 @@ def test_several_parameters():
     assert get("elu", alpha=sp.Rational(1, 2)) == get("elu(0.5)")
 
 
+CLASSES = {
+    "relu": nn.ReLU(),
+    "tanh": nn.Tanh(),
+    "silu": nn.SiLU(),
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU(approximate="tanh"),
+    "leaky_relu(0.2)": nn.LeakyReLU(0.2),
+    "leaky_relu(0.25)": nn.PReLU(),
+    "rrelu(0.1, 0.4)": nn.RReLU(0.1, 0.4),
+    "elu(0.5)": nn.ELU(0.5),
+    "celu(2)": nn.CELU(2.0),
+    "hardtanh(-2, 1)": nn.Hardtanh(-2.0, 1.0),
+    "hardshrink(0.3)": nn.Hardshrink(0.3),
+    "softshrink(0.3)": nn.Softshrink(0.3),
+    "threshold(0.3, -0.2)": nn.Threshold(0.3, -0.2),
+    "softplus(2, 10)": nn.Softplus(2.0, 10.0),
+    "logsigmoid": nn.LogSigmoid(),
+    "identity": nn.Identity(),
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_modules_of_torch_are_activations_by_their_values(name):
+    """At points on all sides of all kinks; the modules compute by themselves."""
+    module, phi = CLASSES[name].double().eval(), get(CLASSES[name])
+    z = torch.linspace(-12, 12, 241, dtype=torch.float64)
+    assert phi == get(name)
+    assert phi(z.numpy()) == pytest.approx(module(z).detach().numpy(), rel=1e-12, abs=1e-14)
+
+
+def test_names_of_torchs_classes_are_names():
+    for name in ("ReLU", "GELU", "Tanh", "SiLU", "LogSigmoid", "Hardswish", "ReLU6", "SELU"):
+        assert get(name) == get(name.lower()) == get(getattr(nn, name))
+    assert get("LeakyReLU") == get("leaky_relu") == get(nn.LeakyReLU)
+    assert get("LeakyReLU(0.2)") == get("LeakyReLU", a=0.2) == get("leaky_relu", a=0.2)
+    assert vp.mlp(8, 2, activation="ReLU") == vp.mlp(8, 2, activation=nn.ReLU)
+    assert len({name.lower().replace("_", "") for name in ACTIVATIONS}) == len(ACTIVATIONS)
+
+
+class Bent(nn.ReLU):
+    """A relu by its class alone."""
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
+        (lambda: get("Relux"), r"unknown activation 'Relux'; did you mean 'relu'\?"),
+        (
+            lambda: get(nn.Threshold),
+            r"Threshold has none: pass an instance, such as torch\.nn\.Thr",
+        ),
+        (lambda: get(nn.PReLU(3)), "one function for all channels, got PReLU.* with 3 slopes"),
+        (lambda: get(nn.Linear(2, 2)), r"activation of torch.nn is needed, got Linear\("),
+        (lambda: get(nn.Softmax(0)), r"got Softmax.*custom_activation, or read .* varprop\.trace"),
+        (lambda: get(Bent()), r"got Bent\(\)"),
         (lambda: get("rel"), r"unknown activation 'rel'; did you mean 'relu'\?"),
         (lambda: get("nothing like it"), r"known: identity, relu, .*custom_activation"),
         (lambda: get("relu", a=0.1), "relu takes no parameter; got a"),

@@ -8,6 +8,9 @@ variance v sees d at 1e-6 and 1e-4 with `draws_needed(d, v, tests=...)` networks
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 import varprop as vp
@@ -105,6 +108,50 @@ def test_a_wrong_kernel_is_refuted(seed, rng, monkeypatch):
     report = vp.compare(vp.predict(network, x), sample)
     refuted = {row.quantity for row in report.rows() if row.verdict is REFUTED and row.test == "t"}
     assert report.verdict is REFUTED and refuted == {"cross_moment"}
+
+
+def test_a_wrong_kernel_of_slopes_is_refuted(seed, rng, monkeypatch):
+    """Backward and along tangents alike: nothing but the products of two inputs shows it."""
+    network, x = vp.mlp(64, 3), rng.standard_normal((2, 64))
+    sample = vp.simulate(network, x, draws=1500, seed=seed)
+    assert vp.compare(vp.predict(network, x), sample).verdict is not REFUTED
+    kernel = Activation.derivative_kernel
+    monkeypatch.setattr(Activation, "derivative_kernel", lambda *a, **k: 1.2 * kernel(*a, **k))
+    report = vp.compare(vp.predict(network, x), sample)
+    rows = [row for row in report.judged if row.verdict is REFUTED]
+    assert {row.quantity for row in rows} == {"grad_cross_moment"}
+    assert {row.test for row in rows} <= {"t", "drift"}
+
+
+def test_a_wrong_kernel_of_slopes_on_the_way_back_alone_is_refuted(seed, rng, monkeypatch):
+    """The steps, which go forward, are right: the gradient is not the adjoint of the tangent."""
+    network, x = vp.mlp(16, 3), rng.standard_normal((2, 16))
+    gradients = Elementwise.gradients
+
+    def wrong(self, *given, **ready):
+        (below,) = gradients(self, *given, **ready)
+        factor = np.where(np.eye(2) > 0, 1.0, 1.01)
+        return (replace(below, second=factor * below.second),)
+
+    monkeypatch.setattr(Elementwise, "gradients", wrong)
+    report = vp.compare(vp.predict(network, x), vp.simulate(network, x, draws=20, seed=seed))
+    rows = [row for row in report.judged if row.verdict is REFUTED]
+    assert rows and all(row.quantity == "grad_cross_moment" for row in rows)
+    assert all(row.test == "identity" and "adjoint" in row.note for row in rows)
+
+
+@pytest.mark.parametrize("engine", ["explicit", "conditional"])
+def test_products_of_tangents_that_an_engine_gets_wrong_are_refuted(engine, seed, rng):
+    """Half of E t t' = .25 at c = 0, in units of E t^2 = .5: 25 %, where 400 networks see 10 %."""
+    network, x = vp.mlp(32, 2), rng.standard_normal((2, 32))
+    sample = vp.simulate(network, x, draws=400, seed=seed, engine=engine)
+    theory = vp.predict(network, x)
+    assert vp.compare(theory, sample).verdict is not REFUTED
+    record = sample.records["relu_1"]
+    products = record.tangent_second * np.where(np.eye(2) > 0, 1.0, 0.5)
+    records = {**sample.records, "relu_1": replace(record, tangent_second=products)}
+    rows = vp.compare(theory, replace(sample, records=records)).judged
+    assert {row.quantity for row in rows if row.verdict is REFUTED} == {"grad_cross_moment"}
 
 
 def test_the_wrong_fan_in_the_backward_rule_is_refuted(seed, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from torch.nn import init
 
 import varprop as vp
-from varprop.comparison import initializer
+from varprop.comparison import entry_moments, initializer
 from varprop.laws import Law, Normal, Uniform
 from varprop.stats import Verdict, accepted_draws, binomial_interval
 
@@ -87,13 +87,13 @@ def test_the_size_is_the_stated_one(generator, rate_contains_level):
     """300 weights of 512 entries: no law is taken for a Gaussian one."""
     for law in ("kaiming_normal", "kaiming_uniform", vp.init.laplace()):
         known = initializer._law(law, (16, 32))
-        stated = initializer._moments(known)
+        stated = entry_moments.moments_of(known)
         w = known.sample((300, 16, 32), generator=generator).double().view(300, 1, -1).numpy()
         smallest = [
             min(
                 row.p_value
                 for row in initializer.judge_steps(
-                    initializer._steps("w", part, known, stated, 0.05), 0.4, 0.05, 0.1, 1e-5
+                    entry_moments.moment_steps("w", part, known, stated, 0.05), 0.4, 0.05, 0.1, 1e-5
                 )
             )
             for part in w
@@ -110,6 +110,17 @@ def rate_contains_level():
         assert low <= 0.05 and high >= 0.01
 
     return check
+
+
+@pytest.mark.statistical
+def test_a_bias_is_checked_where_its_law_needs_no_fans(seed):
+    """A shape of one axis; torch's layers fill biases by the fan_in of the weight, here 64."""
+    fill = partial(init.uniform_, a=-1 / 8, b=1 / 8)
+    for law in (vp.init.uniform(-1 / 8, 1 / 8), vp.init.torch_default_bias().at(64, 32)):
+        report = vp.check_initializer(fill, law, (32,), seed=seed)
+        assert report.verdict is CONFIRMED and report.shape == (32,)
+    assert refuted(vp.check_initializer(fill, vp.init.normal(std=1 / 8), (32,), seed=seed))
+    assert vp.check_initializer(init.zeros_, "zeros", (5,)).verdict is CONFIRMED
 
 
 def test_constants_and_signs_are_compared_without_a_test(seed):
@@ -161,7 +172,14 @@ class Heavy(Law):
         ),
         (3, Normal(), SHAPE, {}, "a function that fills a tensor in place, got 3"),
         (DEFAULT, Normal(0, sp.Symbol("v", positive=True)), SHAPE, {}, "a law with numbers is"),
-        (DEFAULT, "kaiming_normal", (7,), {}, "fans need a weight of at least 2 axes"),
+        (
+            init.uniform_,
+            "kaiming_normal",
+            (7,),
+            {},
+            r"fans of the weight.*state it for .*\.at\(fan_in",
+        ),
+        (init.zeros_, "orthogonal", (7,), {}, r"of orthogonal\(gain=1\) depends on the fans"),
         (DEFAULT, "kaiming_normal", SHAPE, {"margin": 1e-5}, "take a larger margin, or fewer"),
         (DEFAULT, "kaiming_normal", SHAPE, {"draws": 0}, "draws must be a whole number"),
     ],

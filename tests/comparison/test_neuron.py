@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -87,7 +88,9 @@ LINEAR = {"activation": "identity", "output": 64}  # whose moments a sample of t
 def test_a_wrong_fluctuation_is_refuted(other, seed, monkeypatch):
     """Planted faults: the theory of a network two units wider, and of another activation."""
     true = neuron.predict
-    monkeypatch.setattr(neuron, "predict", lambda network, inputs: true(other, inputs))
+    monkeypatch.setattr(
+        neuron, "predict", lambda network, *how, **order: true(other, *how, **order)
+    )
     study = vp.neuron_study(vp.mlp(8, 1, **LINEAR), "dense_2", draws=20_000, seed=seed)
     assert study.verdict is REFUTED
     assert study.kurtosis == pytest.approx(3 * (1 + 2 / 8), rel=0.03)
@@ -175,3 +178,11 @@ def test_what_is_refused(change, words):
     how = {"network": vp.mlp(4, 1), "node": "dense_2", "draws": 60, "seed": 0, **change}
     with pytest.raises(ValueError, match=words):
         vp.neuron_study(**how)
+
+
+def test_an_undecided_study_that_was_tested_says_the_networks_that_would_decide(seed):
+    study = vp.neuron_study(vp.mlp(64, 1), "dense_2", draws=500, seed=seed)
+    row = study.theory._replace(verdict=UNDECIDED, note="", needed=777)
+    assert str(replace(study, theory=row)).endswith("; about 777 networks would decide")
+    refused = row._replace(note="too few")  # which says its own remedy
+    assert str(replace(study, theory=refused)).endswith("; too few")

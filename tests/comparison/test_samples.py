@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -97,13 +98,72 @@ def test_pairs_are_compared_by_correlation(seed, rng):
     assert [(r.node, r.quantity) for r in found] == [("relu_2", "correlation")]
 
 
-def test_dead_draws_have_no_logarithm(seed):
-    narrow = vp.mlp(3, 3)
-    report = vp.compare_samples(draw(seed, narrow), draw(seed + 1, narrow))
-    row = next(r for r in report.rows() if r.node == "relu_3" and r.quantity == "second_moment")
-    assert row.verdict is UNDECIDED and report.dead > 0
-    assert "draws of the first sample" in row.note and "compare lower nodes" in row.note
+NARROW = vp.mlp(3, 2)
+
+
+def lengths(sample, change):
+    """The sample with other second moments of relu_2: change(second of shape (draws, 1, 1))."""
+    record = sample.records["relu_2"]
+    second = change(record.second.copy())
+    mean = np.where(second[:, 0] > 0, record.mean, 0.0)
+    other = replace(record, second=second, mean=mean)
+    return replace(sample, records={**sample.records, "relu_2": other})
+
+
+@pytest.mark.statistical
+def test_dead_draws_are_compared_by_their_share_and_the_others_by_their_lengths(seed, rng):
+    """A dead layer of width 3 has probability 1/8; some planted faults move that or the rest."""
+    a, b = (draw(s, NARROW, draws=4000) for s in (seed, seed + 1))
+    report = vp.compare_samples(a, b, margin=0.3, spread_margin=0.4)
+    rows = [r for r in report.rows() if (r.node, r.quantity) == ("relu_2", "second_moment")]
+    assert report.verdict is not REFUTED and rows[0].verdict is CONFIRMED
+    assert [r.test for r in rows] == ["dead", "welch", "spread"]
+    share = 1 - (7 / 8) ** 2
+    for found in (rows[0].value, rows[0].measured):
+        assert abs(found - share) < 5.5 * (share * (1 - share) / 4000) ** 0.5
     assert f"{report.dead} dead" in str(report)
+    alive = rng.random(4000) < 0.8
+    killed = lengths(b, lambda second: second * alive[:, None, None])
+    refuted = [r for r in vp.compare_samples(a, killed).rows() if r.verdict is REFUTED]
+    assert {(r.node, r.quantity, r.test) for r in refuted} >= {("relu_2", "second_moment", "dead")}
+    assert not {r.test for r in refuted if r.quantity == "second_moment"} & {"welch", "spread"}
+    shrunk = lengths(b, lambda second: second / 4)
+    refuted = [r for r in vp.compare_samples(a, shrunk).rows() if r.verdict is REFUTED]
+    assert {(r.node, r.test) for r in refuted} == {("relu_2", "welch")}
+
+
+def test_paired_draws_that_die_together_are_alike_and_others_are_counted_alone(seed):
+    a = draw(seed, NARROW, draws=2500, engine="explicit")
+    report = vp.compare_samples(a, a)
+    assert report.verdict is CONFIRMED and {r.test for r in report.rows()} == {"identity"}
+
+    def kill(second):
+        second[np.flatnonzero(second[:, 0, 0])[:500]] = 0
+        return second
+
+    rows = vp.compare_samples(a, lengths(a, kill)).rows()
+    off = next(r for r in rows if r.test == "dead")
+    assert off.verdict is REFUTED and off.gap == pytest.approx(500 / 2500)
+    assert off.low > 0.16 and off.high < 0.24  # as of 500 in 2500 against none, +- 4 errors
+
+
+def test_a_sample_that_is_dead_in_every_draw_differs(seed):
+    a, b = (draw(s, NARROW, draws=400) for s in (seed, seed + 1))
+    report = vp.compare_samples(a, lengths(b, lambda second: 0 * second))
+    rows = [r for r in report.rows() if (r.node, r.quantity) == ("relu_2", "second_moment")]
+    assert [(r.test, r.verdict) for r in rows] == [("dead", REFUTED)]
+    assert rows[0].measured == 1.0
+
+
+def test_draws_that_are_needed_count_the_dead(seed):
+    """Nine of ten draws of a sample died."""
+    a, b = (draw(s, draws=1000) for s in (seed, seed + 1))
+    tenth = np.arange(1000) % 10 == 0
+    few = [lengths(s, lambda second: second * tenth[:, None, None]) for s in (a, b)]
+    rows = vp.compare_samples(*few).rows()
+    row = next(r for r in rows if r.node == "relu_2" and r.test == "welch")
+    living = int(re.search(r"needs (\d+) draws of each, got 100 and 100", row.note)[1])  # type: ignore
+    assert row.needed == 10 * living
 
 
 def test_what_is_zero_in_every_draw_is_alike_and_not_dead(seed):
@@ -138,13 +198,15 @@ def test_a_spread_off_by_the_margin_is_refuted_no_more_often_than_stated(rng):
     """Where laws differ, the null of a spread is the margin: 2 tanh(r/2) for the ratio exp(r)."""
     ratio, row = (1 + 0.25 / 2) / (1 - 0.25 / 2), Judged("", "", 0, None, "spread", UNDECIDED)
     found = [
-        _Claim(row, x, ratio * y, False, False, (-0.25, 0.25), 0.25, True, 1e-5).tested(0.02, 1e-4)
+        _Claim(row, x, ratio * y, False, False, 400, (-0.25, 0.25), 0.25, True, 1e-5).tested(
+            0.02, 1e-4
+        )
         for x, y in rng.normal(size=(1000, 2, 400))
     ]
     refuted = np.array([r.p_value <= 0.02 for r in found])
     assert refuted.mean() < 0.01 + 5 * (0.01 / 1000) ** 0.5  # one of the two sides of 2 %
     x, y = rng.normal(size=(2, 4000))
-    off = _Claim(row, x, 2 * y, False, False, (-0.25, 0.25), 0.25, True, 1e-5)
+    off = _Claim(row, x, 2 * y, False, False, 4000, (-0.25, 0.25), 0.25, True, 1e-5)
     assert off.tested(1e-6, 1e-4).p_value < 1e-6
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from figures import checkout, glorot, results, style
+from figures import bands, glorot, results, style
 from figures.__main__ import NAMES, main
 from figures.files import data_hash
 from figures.produce import Produced, produce
@@ -54,7 +55,34 @@ TINY = {
     "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
+    "kurtosis_of_weights": {
+        "width": 12,
+        "depth": 2,
+        "draws": 512,
+        "margin": 0.4,
+        "mean_margin": 0.4,
+    },
+    "naive_intervals": {
+        "width": 8,
+        "ratios": [0.5, 4],
+        "sizes": [10],
+        "batch": 400,
+        "batches": 2,
+        "margin": 0.4,
+    },
+    "pytorch_default": {"width": 16, "depth": 2, "draws": 48, "margin": 0.4, "shown": [1, 2]},
+    "residual_growth": {"width": 16, "depth": 2, "draws": 64, "margin": 0.4, "shown": [1, 2]},
+    "relu_ended_branches": {
+        "width": 16,
+        "depth": 2,
+        "draws": 64,
+        "margin": 0.4,
+        "shown": [1, 2],
+        "depths": [2, 3],
+    },
 }
+
+ENGINES = {"naive_intervals": "conditional", "pytorch_default": "module, explicit"}
 
 
 KINDS = ("npz", "png", "pdf", "json", "time.json")
@@ -110,7 +138,7 @@ def test_manifest_says_how_it_was_made_and_what_was_found(made):
     assert manifest["seed"] == 5
     assert manifest["device"] == "cpu"
     assert manifest["dtype"] in ("float32", "float64")
-    assert manifest["engine"] == "explicit"
+    assert manifest["engine"] == ENGINES.get(made.name, "explicit")
     assert manifest["parameters"] == TINY[made.name]
     git = checkout.state()
     assert git == manifest["git"] or git["commit"] == manifest["git"]["commit"]
@@ -350,8 +378,8 @@ def test_predictions_by_point_are_those_of_each_point(made):
 
 def test_product_bands_of_equal_ratios_are_their_powers():
     found = 3.0 * 0.5 ** np.arange(5) * np.ones((30, 1))
-    bands = module("std_by_layer")._product_bands(found / 3.0, [1, 4])
-    np.testing.assert_allclose(bands, [[0.5, 0.5**4]] * 3)
+    bands_of_powers = bands.product_bands(found, [1, 4], 0.05)
+    np.testing.assert_allclose(bands_of_powers, [[1.5, 3 * 0.5**4]] * 3)
 
 
 def test_a_sample_too_skewed_for_its_band_leaves_the_line_undecided(rng):
@@ -360,6 +388,9 @@ def test_a_sample_too_skewed_for_its_band_leaves_the_line_undecided(rng):
     bands = figure._mean_bands(found, np.ones(3), [1, 2])
     assert np.isnan(bands[1:]).all() and np.isfinite(bands[0]).all()
     claim = figure._whole_depth(found, np.ones(3), [1, 2], 16, "Xavier")
+    skewed = bands.mean_bands(found, np.ones(3), [1, 2], 0.05)
+    assert np.isnan(skewed[1:]).all() and np.isfinite(skewed[0]).all()
+    claim = figure._whole_depth(skewed, np.ones(2), 16, 2, "Xavier")
     assert claim.verdict == "UNDECIDED" and "too few networks" in claim.evidence
 
 

@@ -123,8 +123,8 @@ def columns(sample):
         forward, back = record.second[:, 0, 0], record.grad_second[:, 0, 0]
         found[name, "product"] = forward * back
         found[name, "forward"] = forward * last.second[:, 0, 0]
-        found[name, "along"] = record.tangent_second[:, 0] * first.grad_second[:, -1, -1]
-        found[name, "tangent"] = record.tangent_second[:, -1] * back
+        found[name, "along"] = record.tangent_second[:, 0, 0] * first.grad_second[:, -1, -1]
+        found[name, "tangent"] = record.tangent_second[:, -1, -1] * back
         if record.second.shape[-1] > 1:
             s = record.second
             found[name, "distance"] = s[:, 0, 0] + s[:, 1, 1] - 2 * s[:, 0, 1]

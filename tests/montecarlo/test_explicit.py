@@ -117,8 +117,8 @@ def twin(network, inputs, seed, dtype):
                     "second": (v @ v.T / size).numpy(),
                     "kurtosis": stats.kurtosis(v.numpy(), axis=-1, fisher=False),
                     "tangent_mean": m.mean(-1).numpy(),
-                    "tangent_second": (m**2).mean(-1).numpy(),
-                    "tangent_cross": (m * v).mean(-1).numpy(),
+                    "tangent_second": (m @ m.T / size).numpy(),
+                    "tangent_cross": (v @ m.T / size).numpy(),
                     "grad_second": (g @ g.T / size).numpy(),
                     "weight": np.array(entry[n]),
                 }

@@ -292,6 +292,37 @@ def test_a_wrong_theory_fails_with_what_it_takes_to_judge_and_repeat_it(inner):
     assert two[0] > 3 * one[0] and two[1] != one[1]
 
 
+BUDGETS = {
+    "none": ((), "", ()),
+    "option": (("--varprop-budget", "4e-4"), "", ("--varprop-budget", "0.0004")),
+    "the default over the file": (
+        ("--varprop-budget", "1e-3"),
+        "varprop_budget = 0.01",
+        ("--varprop-budget", "0.001"),
+    ),
+    "-o": (("-o", "varprop_budget=0.02"), "", ("--varprop-budget", "0.02")),
+}
+
+
+@pytest.mark.parametrize("case", BUDGETS)
+def test_the_command_has_the_budget_and_fails_again_by_it(case, inner):
+    """Of one assertion the error rate is half of the test's share: here of the whole budget."""
+    given, file, told = BUDGETS[case]
+    _, pytester = inner("")
+    pytester.makeini(f"[pytest]\n{file}")
+    pytester.makepyfile(WRONG)
+    result = pytester.runpytest_inprocess(*PLUGIN, *given, "-k", "wrong_gain")
+    result.assert_outcomes(failed=1)
+    command = re.search(r"fresh and larger: (pytest .*test_wrong_gain.*)", result.stdout.str())
+    assert command is not None
+    words = shlex.split(command[1])[1:]
+    assert tuple(words[words.index("--varprop-scale") + 2 :]) == told
+    again = pytester.runpytest_inprocess(*PLUGIN, *words)
+    again.assert_outcomes(failed=1)
+    rates = [re.search(r"error rate (\S+),", str(r.stdout)) for r in (result, again)]
+    assert len({match[1] for match in rates if match}) == 1 and all(rates)
+
+
 def test_the_command_holds_where_pytest_was_started(inner, monkeypatch):
     _, pytester = inner("")
     pytester.makeini("[pytest]")

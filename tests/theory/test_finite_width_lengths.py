@@ -21,7 +21,8 @@ from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Moments
 from varprop.network import Graph
 from varprop.stats import studentized_test
 from varprop.theory import predict
-from varprop.theory.finite_width import Absent
+from varprop.theory.finite_width import Absent, Lengths
+from varprop.theory.finite_width.lengths import dense
 
 LEVEL = 1e-6  # of each statistical test; about twenty of them
 
@@ -397,3 +398,25 @@ def test_a_forgotten_kurtosis_is_found(monkeypatch):
     with pytest.raises(AssertionError):
         test_every_network("relu", 0.0, 6)
     module.rows.cache_clear()
+
+
+@pytest.mark.parametrize("shift", [1e-4, -1e-4])
+def test_the_kurtosis_of_a_neuron_counts_the_shift_of_the_layer_below(shift):
+    """With e the true E s^2|x|^2/n and b that of a uniform bias, of kurtosis 9/5, given V of x:
+
+    E z^4/(E z^2)^2 = (3 e^2 (1 + V) + 6 e b + 9/5 b^2)/(e + b)^2, to the first order in the shift.
+    """
+    weight, b, fluctuation = 1.3, 0.9, 0.2
+    half = (3 * b) ** 0.5
+    layer = Dense(8, 8, init.normal(variance=weight / 8), init.uniform(-half, half))
+    graph = Graph(8)
+    graph.add(layer, graph.input)
+    law = predict(graph.network()).moments["dense_1"]
+    below = Lengths(8, *(np.array([v]) for v in (fluctuation, 3.0, 0.1, shift)), CORRECTED)
+    found = dense(layer, law, below)
+    e = weight * (1 + shift)
+    expected = (3 * e**2 * (1 + fluctuation) + 6 * e * b + 9 / 5 * b**2) / (e + b) ** 2
+    # the term of V at first order in V alone: its share u^2 moves by O(shift)
+    u = [weight * k / (weight * k + b) for k in (1, 1 + shift)]
+    expected += 3 * fluctuation * (u[0] ** 2 - u[1] ** 2)
+    assert found.kurtosis == found.fourth == pytest.approx(expected, abs=2 * shift**2)

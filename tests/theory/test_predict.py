@@ -235,6 +235,40 @@ def test_kurtosis_is_that_of_the_law(tanh_net):
     assert relu == pytest.approx(stats.kurtosis(np.maximum(z, 0), fisher=False), rel=0.03)
 
 
+def test_the_kurtosis_of_a_pre_activation_is_that_of_the_width_where_order_asks():
+    """relu: of |x|^2 = sum of n squares of relu(Z), E = n/2 and E |x|^4 = n 3/2 + n(n - 1)/4."""
+    n = 16
+    network = mlp(n, 2)
+    square = (3 / 2 * n + n * (n - 1) / 4) / (n / 2) ** 2
+    for order in (1, None):
+        theory = predict(network, order=order)
+        for node, power in (("dense_1", 0), ("dense_2", 1), ("dense_3", 2)):
+            found = theory.value(node, "kurtosis")[0]
+            assert found == pytest.approx(3 * square**power, rel=1e-12)
+            assert theory.regime(node, "kurtosis") is EXACT
+    limit = predict(network)
+    assert limit.value("dense_3", "kurtosis")[0] == 3
+    assert limit.regime("dense_3", "kurtosis") is WIDE
+    size = sp.Symbol("n", positive=True)
+    formula = predict(mlp(size, 2), order=1).value("dense_2", "kurtosis")[0]
+    assert sp.simplify(formula - 3 - 15 / size) == 0
+
+
+def test_a_corrected_kurtosis_is_marked_and_left_out_where_it_corrects_nothing():
+    tanh = {"activation": "tanh", "weights": normal(variance=1.5 / 64)}
+    theory = predict(mlp(64, 3, **tanh), order=1)
+    assert theory.regime("dense_3", "kurtosis") is CORRECTED
+    assert 3 < theory.value("dense_3", "kurtosis")[0] < 3.5
+    assert theory.value("tanh_3", "kurtosis")[0] == predict(mlp(64, 3, **tanh)).value(
+        "tanh_3", "kurtosis"
+    )
+    narrow = mlp(3, 30, activation="tanh", weights=normal(variance=6.0))
+    assert predict(narrow, order=1).regime("dense_30", "kurtosis") is APPROXIMATE
+    best = predict(narrow, order=None)
+    assert best.regime("dense_30", "kurtosis") is WIDE
+    assert best.value("dense_30", "kurtosis")[0] == 3
+
+
 def test_the_tangent_kernel_is_that_of_torch(seed):
     """Theta(x, x') of a real module, per output channel, averaged over draws and predicted."""
     torch_net = torch.nn.Sequential(torch.nn.Linear(6, 9), torch.nn.ReLU(), torch.nn.Linear(9, 4))

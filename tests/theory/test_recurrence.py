@@ -268,3 +268,48 @@ def test_zero_is_a_fixed_point_beside_a_root_by_lambert():
     field = vp.mean_field("sin", weight_variance=4.0)
     assert zero == 0 and field.fixed_points[0].q == 0
     assert 4 * float(other.subs(s, 2)) == pytest.approx(field.fixed_point, rel=1e-12)
+
+
+def block(activation, variance):
+    weights = init.normal(variance=sp.sympify(variance) / 8)
+    return recurrence(vp.mlp(8, 1, activation=activation, weights=weights, output=None))
+
+
+@pytest.mark.parametrize(
+    "activation, variance, count",
+    [
+        ("gaussian", "1/5", 1),
+        ("sin", "3", 2),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("sin", "1/5", 1), ("exp", "1/10", 2), ("exp", "1/5", 0))
+        ),
+    ],
+)
+def test_fixed_points_are_real_and_all_there(activation, variance, count):
+    """Against the changes of sign of step(q) - q on a fine grid; 0 has none."""
+    found = block(activation, variance)
+    step = sp.lambdify(SECOND, found.step)
+    grid = np.linspace(1e-3, 30, 200_001)
+    above = step(grid) > grid
+    crossed = grid[1:][above[1:] != above[:-1]]
+    roots = [complex(sp.N(root, 20)) for root in found.fixed_points]
+    assert len(roots) == count and all(abs(r.imag) < 1e-15 for r in roots)
+    positive = sorted(r.real for r in roots if r.real > 1e-12)
+    assert positive == pytest.approx(list(crossed), abs=2e-4)
+
+
+def test_of_a_cubic_with_symbols_the_one_real_root_is_given():
+    s = sp.Symbol("sigma", positive=True)
+    (gaussian,) = block("gaussian", s**2).fixed_points
+    for value in (0.1, 0.6, 2.0):
+        q = complex(sp.N(gaussian.subs(s, value), 30))
+        assert abs(q.imag) < 1e-12 and q.real == pytest.approx((1 + 2 * value**2 * q.real) ** -0.5)
+
+
+@pytest.mark.slow
+def test_both_branches_of_lambert_are_tried_and_none_stands_twice():
+    s = sp.Symbol("sigma", positive=True)
+    assert len(block("exp", s**2).fixed_points) == 2
+    zero, other = block("sin", s**2).fixed_points  # the other branch is 0, or negative
+    assert zero == 0 and float(other.subs(s, 2)) > 0

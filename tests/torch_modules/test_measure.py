@@ -1,6 +1,8 @@
 """measure: the same numbers as the explicit engine, and nothing of the module changed."""
 
 import itertools
+import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import fields
@@ -16,6 +18,8 @@ from varprop.montecarlo.explicit import draw_blocks, run_blocks
 from varprop.montecarlo.record import Record
 from varprop.montecarlo.weights import BLOCK
 from varprop.torch_modules.trace import traced
+
+trace_module = sys.modules["varprop.torch_modules.trace"]  # the package has a function of that name
 
 CPU = torch.device("cpu")
 
@@ -92,6 +96,93 @@ def test_nothing_of_the_module_changes(network):
     assert all(torch.equal(before[name], t) for name, t in module.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in module.parameters())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+class Counting(Block):
+    """Writes buffers in every forward: in place, by a new tensor, and one of a new name."""
+
+    def __init__(self, act=torch.tanh):
+        super().__init__()
+        self.act = act
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("seen", torch.full((6,), torch.nan))
+        self.register_buffer("none", None)
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen = x.mean(0)
+        self.register_buffer("late", x.sum())
+        return self.read(self.act(x))
+
+
+def test_buffers_that_a_forward_writes_are_as_they_were():
+    module = Counting()
+    calls, seen = module.calls, module.seen
+    network = vp.trace(module)
+    vp.measure(module, np.ones((2, 6)), network=network)
+    assert module.calls is calls and calls == 0
+    assert module.seen is seen and seen.isnan().all()
+    assert [name for name, _ in module.named_buffers()] == ["calls", "seen"]
+    assert "none" in module._buffers and "late" not in module._buffers
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """The modules that were traced."""
+    found, plain = [], trace_module.exported
+
+    def counted(module, *rest):
+        found.append(module)
+        return plain(module, *rest)
+
+    monkeypatch.setattr(trace_module, "exported", counted)
+    return found
+
+
+def test_a_module_like_the_traced_one_is_not_traced_again(traces):
+    module = Block()
+    network = vp.trace(module)
+    records = [vp.measure(m, network=network, seed=3) for m in (module, lambda: deepcopy(module))]
+    assert traces == [module]
+    sent = pickle.loads(pickle.dumps(network))
+    assert sent == network and sent.modules == network.modules
+    records.append(vp.measure(module, network=sent, seed=3))
+    assert len(traces) == 2
+    first, *others = (list(fields_of(r.records, 1)) for r in records)
+    for other in others:
+        for (*_, a), (*_, b) in zip(first, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def changed_part():
+    module = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
+    network = vp.trace(module)
+    module[1] = nn.ReLU6()  # the same values where none is above 6
+    return module, network
+
+
+def changed_function():
+    return Counting(torch.sin), vp.trace(Counting())
+
+
+def changed_depth():
+    module = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6))
+    network = vp.trace(module[:3])
+    return module, network
+
+
+@pytest.mark.parametrize("change", [changed_part, changed_function, changed_depth])
+def test_a_module_unlike_the_traced_one_is_traced_again(change, traces):
+    module, network = change()
+    with pytest.raises(ValueError, match=r"is of another network: (node \S+_1 of|\d nodes)"):
+        vp.measure(module, network=network)
+    assert traces[-1] is module
+
+
+def test_a_format_of_its_own_is_traced_again(traces):
+    network = vp.trace(Block())
+    assert vp.measure(Block().double(), network=network).dtype == "float64"
+    assert len(traces) == 2
 
 
 def test_modules_are_made_from_the_seed_alone(network):
@@ -257,9 +348,9 @@ def test_a_module_on_a_gpu_is_measured_there(network):
 def test_the_traced_operations_are_those_of_the_forward_pass(network):
     module = Block().double().eval()
     x = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(2, 6)
-    read, operations = traced(module, 6)
+    read = traced(module, 6)
     values = {read.input: x}
     tensors = dict(module.named_parameters())
-    for node, reads, own, call in operations:
+    for node, reads, own, call in read.program.operations:
         values[node] = call(*(values[r] for r in reads), *(tensors[n] for n in own))
     assert torch.equal(values[read.output], module(x))

@@ -93,7 +93,8 @@ class Written(nn.Module):
 
 def same_as_table(parts):
     """Each part is read as the activation of that name, and computes it."""
-    network, operations = traced(Chain(list(parts)).double(), 4)
+    network = traced(Chain(list(parts)).double(), 4)
+    operations = network.program.operations
     read = [(n, op) for n, op in zip(network.nodes[1:], operations, strict=True)]
     read = [(n, op) for n, op in read if isinstance(n.layer, Elementwise)]
     z = torch.linspace(-7, 7, 201, dtype=torch.float64)
@@ -247,9 +248,52 @@ def test_the_path_of_what_is_not_supported():
     body = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.BatchNorm1d(4)))
     with pytest.raises(ValueError, match=r"1\.0 \(BatchNorm1d\): aten\.batch_norm\.default is not"):
         vp.trace(body)
-    images = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 1, 1))
-    with pytest.raises(ValueError, match=r"1 \(Unflatten\): aten\.unflatten|got shape"):
-        vp.trace(nn.Sequential(*images, nn.Flatten()))
+    shaped = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (2, 2)), nn.Flatten())
+    with pytest.raises(ValueError, match=r"1 \(Unflatten\): aten\.unflatten"):
+        vp.trace(shaped)
+
+
+class Image(nn.Module):
+    """A convolution that gets its position from the forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Conv1d(1, 2, 3, padding=1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.stem(x[:, None]).flatten(1))
+
+
+POSITIONS = {
+    "the module is a convolution: Conv2d": lambda: vp.trace(nn.Conv2d(1, 1, 1)),
+    "'0' of Sequential is a convolution: Conv2d.*trace the parts": lambda: vp.trace(
+        nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2, 2)), torch.zeros(1, 3, 3, 3)
+    ),
+    "'stem' of Image is a convolution: Conv1d": lambda: vp.trace(Image(), torch.zeros(1, 4)),
+    "'stem' of Image is a convolution: .*no layer of": lambda: vp.trace(Image()),
+    "'0' of Sequential is a recurrent layer: GRU": lambda: vp.trace(
+        nn.Sequential(nn.GRU(4, 4)), torch.zeros(1, 4)
+    ),
+    "'0' of Sequential is an embedding": lambda: vp.trace(
+        nn.Sequential(nn.Embedding(4, 4), nn.Flatten(), nn.Linear(4, 4))
+    ),
+}
+
+
+@pytest.mark.parametrize("message", POSITIONS)
+def test_parts_that_work_on_positions_are_blamed(message):
+    with pytest.raises(ValueError, match=f"(?i){message}"):
+        POSITIONS[message]()
+
+
+def test_the_dense_head_of_a_convolution_is_traced_by_itself():
+    assert [n.name for n in vp.trace(Image().head)] == ["input", "dense_1"]
+
+
+def test_a_part_with_positions_that_is_not_used_hinders_nothing():
+    module = Written(lambda m, x: m.a(x))
+    module.unused = nn.Conv2d(1, 1, 1)
+    assert [n.name for n in vp.trace(module)] == ["input", "dense_1"]
 
 
 BAD = {

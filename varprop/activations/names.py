@@ -7,24 +7,33 @@ from typing import Any
 
 import sympy as sp
 
+from varprop.activations import torch_names
 from varprop.activations.activation import Activation
 from varprop.activations.symbols import Number
 from varprop.activations.table import ACTIVATIONS
 
 
-def get(activation: "str | Activation", **parameters: Number) -> Activation:
+def get(activation: Any, **parameters: Number) -> Activation:
     """The activation phi of that name: "relu", or "hardtanh" with `low=-2`, or "elu(0.5)".
 
     An `Activation` is returned as it is; `varprop.activations.ACTIVATIONS` lists the names.
+    Names of torch's classes count ("LeakyReLU"), and so do the classes themselves and their
+    instances: `get(torch.nn.LeakyReLU(0.2))`, as it is in evaluation mode.
 
     Raises ValueError for an unknown name or parameter, with the names that exist.
     """
     if isinstance(activation, Activation):
         return activation
+    if (
+        not isinstance(activation, str)
+        and (module := torch_names.module_of(activation)) is not None
+    ):
+        activation, read = torch_names.read(module)
+        parameters = {**read, **parameters}
     match = re.fullmatch(r"(\w+)\s*(?:\((.*)\))?", str(activation))
-    name = match[1] if match else str(activation)
+    name = torch_names.entry_of(match[1] if match else str(activation))
     if name not in ACTIVATIONS:
-        near = get_close_matches(name, ACTIVATIONS, n=1)
+        near = get_close_matches(name.lower(), ACTIVATIONS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"unknown activation {activation!r}; {hint}known: {', '.join(ACTIVATIONS)}; "

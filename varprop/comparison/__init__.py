@@ -10,7 +10,8 @@ from varprop.comparison.precision import PrecisionStudy, precision_study
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.samples import compare_samples
 from varprop.comparison.verify import verify
-from varprop.comparison.widths import WidthStudy, width_study
+from varprop.comparison.width_report import WidthStudy
+from varprop.comparison.widths import width_study
 
 __all__ = [
     "InitializerReport",

@@ -10,8 +10,8 @@ import numpy as np
 
 from varprop.activations import Activation, X
 from varprop.layers import Dense, Elementwise
-from varprop.layers.elementwise import tangent_moment, whole_power
-from varprop.moments import EXACT, Moments
+from varprop.layers.tangents import tangent_moment, whole_power
+from varprop.moments import EXACT, Moments, Tangents
 from varprop.network import Node
 
 Array = np.ndarray
@@ -69,9 +69,15 @@ class Cumulants:
         return self._channel(variance, (m3 - 3 * m1 * m2 + 2 * m1**3) / unit**1.5)
 
     def cross(self, p: int, o: int) -> Pair:
+        return self._product(self.law.second, p, o)
+
+    def tangents(self, moved: Tangents, p: int, o: int) -> Pair:
+        return self._product(moved.second, p, o)
+
+    def _product(self, second: Array, p: int, o: int) -> Pair:
+        """Of z z' for normal z, z' with these second moments."""
         if not self.dense:
             return None, None
-        second = self.law.second
         scale = np.sqrt(second[:, p, p]) * np.sqrt(second[:, o, o])
         c = second[:, p, o] / np.where(scale > 0, scale, 1.0)
         return self._channel(1 + c**2, 6 * c + 2 * c**3)
@@ -82,10 +88,10 @@ class Cumulants:
         if not self.activated:
             return None, None
         phi, q = self._phi(p)
-        live, second = self.z.diagonal[:, p] > 0, self.y.second[:, p]
+        live, second = self.z.diagonal[:, p] > 0, self.y.diagonal[:, p]
         size = np.sqrt(np.where(second > 0, second, 1.0))
         root = np.sqrt(np.where(live, self.z.diagonal[:, p], 1.0))
-        square = (self.y.cross[:, p] / root / size) ** 2  # what z explains of y^2
+        square = (self.y.cross[:, p, p] / root / size) ** 2  # what z explains of y^2
         rest = np.maximum(1 - square, 0.0)
         m2, m4, m6 = (tangent_moment(phi, q, square, rest, power) for power in (2, 4, 6))
         return self._channel(*_relative(m2, m4, m6))

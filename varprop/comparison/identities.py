@@ -53,7 +53,9 @@ def _not_adjoint(theory: Prediction) -> Iterator[Judged]:
             return
         if _distance(ahead, back) > ROUNDING:
             note = "the backward rules are not the adjoint of the forward tangent rules"
-            yield _broken(start, "grad_second_moment", float(back[0]), float(ahead[0]), note)
+            at = np.unravel_index(np.argmax(np.abs(ahead - back)), back.shape)
+            quantity = "grad_second_moment" if at[0] == at[1] else "grad_cross_moment"
+            yield _broken(start, quantity, float(back[at]), float(ahead[at]), note)
 
 
 def not_dual(sample: Sample) -> Iterator[Judged]:
@@ -67,14 +69,17 @@ def not_dual(sample: Sample) -> Iterator[Judged]:
 
 
 def _jacobian_norm_twice(theory: Prediction, start: str) -> tuple[np.ndarray, np.ndarray]:
-    """E |J|^2 from `start` to the output: by a unit isotropic tangent, and by the gradient."""
+    """E J.J' of the Jacobians at each two points, from `start` to the output.
+
+    By an isotropic unit tangent, the same at all points, and by the gradient.
+    """
     net = theory.network
-    zero = np.zeros_like(theory.moments[net.input].mean)
+    zero = np.zeros_like(theory.moments[net.input].second)
     names = [n.name for n in net]
-    known = dict.fromkeys(names[: names.index(start)], Tangents(zero, zero, zero))
-    known[start] = Tangents(zero, zero + 1.0, zero)
+    known = dict.fromkeys(names[: names.index(start)], Tangents(zero[0], zero, zero))
+    known[start] = Tangents(zero[0], zero + 1.0, zero)
     ahead = tangents(net, theory.moments, known)[net.output].second * net.sizes[net.output]
-    return ahead, theory.gradients[start].diagonal * net.sizes[start]
+    return ahead, theory.gradients[start].second * net.sizes[start]
 
 
 def _some_feeds(network: Network, most: int = 6) -> list[str]:

@@ -33,7 +33,8 @@ def compare(
     """The verdict on `theory` given `sample`.
 
     Every step from one measured layer to the next is tested, forward and (by tangents) backward,
-    and so is their drift over the depth; the prediction is checked to be the fold of these steps.
+    of each input and of each pair of them, and so is their drift over the depth; the prediction is
+    checked to be the fold of these steps, and its gradients to be the adjoint of its tangents.
     REFUTED: some step differs, at family-wise error rate `error_rate`: from the theory where it is
     exact, from the theory by more than `margin` where it is not. CONFIRMED: none does, and
     every interval lies inside the relative `margin` (false with probability at most `false_pass`).

@@ -5,12 +5,13 @@ of variance v = s^2 |x|^2/n + b^2, which is random over networks unless the widt
 
     E z^4 / (E z^2)^2 = 3 E v^2 / (E v)^2 = 3 (1 + u^2 F),      u = s^2 E |x|^2/n / E v
 
-with F the `length_fluctuation` of x, here taken from `Lengths.fourth`, which also knows weights of
-other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and B the averages of z^2
-and z^4 over the channels of one network. All channels have one law, so it estimates the same number
-as a single neuron, and the replicate is still the network. Its variance over R networks of m
-channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not 24/R as of one neuron.
-Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that z is normal given x.
+with F the `length_fluctuation` of x; here it is the `kurtosis` of `predict(..., order=1)`, which
+also knows weights of other laws. The measured kurtosis is mean(B) / mean(A)^2 over networks, A and
+B the averages of z^2 and z^4 over the channels of one network. All channels have one law, so it
+estimates the same number as a single neuron, and the replicate is still the network. Its variance
+over R networks of m channels is (24/m + 18 V^2)/R to the leading orders in V = Var v/(E v)^2, not
+24/R as of one neuron. Averages of 3 v^2 would leave out 24/m, but assume what is to be tested: that
+z is normal given x.
 
     kurtosis    the contrast B - 2 K A + K in units of the mean A has the mean (measured - K):
                 studentized test, so the error of a ratio is counted
@@ -93,6 +94,8 @@ class NeuronStudy(Result):
         known = self.theory
         foreseen = "no theory" if isnan(known.value) else f"{known.value:.4g} ({known.regime})"
         note = f"; {known.note}" if known.note else ""
+        if known.verdict is Verdict.UNDECIDED and known.needed is not None and not note:
+            note = f"; about {known.needed} networks would decide"
         return (
             f"{known.verdict}: kurtosis {self.kurtosis:.4g} +- {self.standard_error:.1g} of "
             f"{known.node}, predicted {foreseen}; {self.gaussian.verdict}: it is Gaussian, p = "
@@ -159,7 +162,7 @@ def neuron_study(
     """
     x = _checked(network, node, inputs, margin, error_rate, false_pass)
     draws, seed = whole("draws", draws, least=FEWEST), whole("seed", seed, least=0)
-    prediction = predict(network, x)
+    prediction = predict(network, x, order=1)
     stacks = layer_values(network, node, x, seed, draws, find_device(device))
     unit = float(prediction.moments[node].diagonal[0]) ** 0.5
     measured = _measured(node, stacks, unit or 1.0)
@@ -218,10 +221,12 @@ def _foreseen(
             measured.node, "kurtosis", 0, None, "t", Verdict.UNDECIDED, note=known.reason
         )
         return found._replace(measured=measured.kurtosis, regime="")
-    assert known.fourth is not None  # as the input itself is given
-    exact = known.regime is EXACT
-    row = _against(float(known.fourth[0]), measured, exact, margin, error_rate, false_pass)
-    return row._replace(regime=str(known.regime))
+    value, regime = (
+        prediction.value(measured.node, "kurtosis")[0],
+        prediction.regime(measured.node, "kurtosis"),
+    )
+    row = _against(float(value), measured, regime is EXACT, margin, error_rate, false_pass)
+    return row._replace(regime=str(regime))
 
 
 def _against(
@@ -277,6 +282,6 @@ def _refusal(measured: _Measured, level: float) -> tuple[str, int | None]:
     if not tail.trusted:
         return (
             f"one network of {draws} carries {float(tail.share):.1%} of the fourth moment: draw "
-            "more, or take a wider or shallower network"
+            "more, take a wider or shallower network, or test the steps with vp.compare"
         ), None
     return "", None

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 import numpy as np
 
 from varprop.comparison.checks import check_alike, check_rates
+from varprop.comparison.dead import LEAST, DeadShare, dead_draws, living
 from varprop.comparison.decide import draws_to_decide
 from varprop.comparison.report import Judged, Report
 from varprop.comparison.rounding import PRECISION, tolerance
@@ -28,7 +30,6 @@ Array = np.ndarray
 Bounds = tuple[float, float]
 
 SPREAD_MARGIN = 0.25
-LEAST = 1e-300  # smaller lengths have lost digits, and their logarithms with them
 
 
 def compare_samples(
@@ -51,8 +52,11 @@ def compare_samples(
     REFUTED: something differs at family-wise `error_rate` (Holm), beyond rounding where the laws of
     the weights and the dtypes are the same, beyond the margin where they are not. CONFIRMED: no gap
     differs, and all lie inside the `margin`, of spreads inside the `spread_margin`, each false with
-    probability at most `false_pass`. UNDECIDED otherwise, with the draws that would decide; so are
-    nodes that are dead in some draws, which are counted, and live in others.
+    probability at most `false_pass`. UNDECIDED otherwise, with the draws that would decide.
+
+    Where a node is dead in some draws, exactly 0 or below the range of floats, the share of these
+    is compared (test "dead", by intervals of binomial rates, absolute), and log q of the draws that
+    live, of paired draws where both do.
 
     Raises ValueError for samples of other networks or inputs, not finite, or of two engines and
     one seed, whose draws share random numbers in no order.
@@ -75,7 +79,7 @@ def compare_samples(
         min(a.draws, b.draws),
         a.engine if a.engine == b.engine else f"{a.engine} against {b.engine}",
         a.seed,
-        dead=_dead(a, b),
+        dead=dead_draws(a, b),
     )
 
 
@@ -88,15 +92,13 @@ class _Claim:
     b: Array
     paired: bool
     exact: bool  # whether only rounding counts as no difference
+    drawn: int  # of which the columns have those that live
     null: Bounds  # differences that count as none
     margin: float
     relative: bool  # columns are logarithms
     rounding: float
-    note: str = ""
 
     def tested(self, level: float, false_pass: float) -> Judged:
-        if self.note:
-            return self.row._replace(note=self.note)
         if (sure := self._sure(level)) is not None:
             return sure
         spread = self.row.test == "spread"
@@ -106,7 +108,7 @@ class _Claim:
             shift = float(np.clip(found.estimate, *self.null))
             p = 1.0 if shift == found.estimate else float(test(*self._moved(shift)).p_value)
         except TooFewDraws as refusal:
-            return self.row._replace(note=str(refusal), needed=refusal.needed)
+            return self.row._replace(note=str(refusal), needed=self._drawn(refusal.needed))
         except ValueError as refusal:
             return self.row._replace(note=str(refusal))
         return self._measured(found, p, level, false_pass)
@@ -150,7 +152,12 @@ class _Claim:
         draws = min(len(self.a), len(self.b))
         needed = draws_to_decide(gap, confirming, refuting, self.margin, null, draws)
         low, high = confirming
+        needed = None if needed is None else self._drawn(needed)
         return self.row._replace(gap=gap, low=low, high=high, p_value=p, needed=needed)
+
+    def _drawn(self, living: int) -> int:
+        """Draws of which about so many live."""
+        return ceil(living * self.drawn / min(len(self.a), len(self.b)))
 
     def _gap(self, difference: float) -> float:
         log = self.relative and self.row.test != "spread"
@@ -165,32 +172,37 @@ class _Claim:
         return row._replace(verdict=verdict, p_value=p, needed=needed)
 
 
-def _claims(a: Sample, b: Sample, margin: float, spread_margin: float) -> Iterator[_Claim]:
+def _claims(
+    a: Sample, b: Sample, margin: float, spread_margin: float
+) -> Iterator["_Claim | DeadShare"]:
     paired = (a.seed, a.engine) == (b.seed, b.engine)
     draws = min(a.draws, b.draws) if paired else None
     same = a.dtype == b.dtype and list(a.network) == list(b.network)
     h = max(max(tolerance(s.dtype), PRECISION[s.dtype]) for s in (a, b))
     test = "paired" if paired else "welch"
     for node, quantity, index, x, y in _columns(a, b):
+        x, y = x[:draws], y[:draws]
         point, other = index[0], index[1] if len(index) > 1 else None
-        log, note = quantity.endswith("second_moment"), ""
-        typical = float(np.mean(x)), float(np.mean(y))
-        if log and (x.any() or y.any()):  # two signals that are always 0 are alike
-            note = _no_logarithm(x, y)
-            if not note:
-                x, y = np.log(x), np.log(y)
-                typical = float(np.exp(x.mean())), float(np.exp(y.mean()))
         row = Judged(node, quantity, point, other, test, Verdict.UNDECIDED)
-        row = row._replace(
-            regime="exact" if same else "approximate", value=typical[0], measured=typical[1]
-        )
-        columns = x[:draws], y[:draws], paired, same
+        row = row._replace(regime="exact" if same else "approximate")
+        log, drawn = quantity.endswith("second_moment"), min(len(x), len(y))
+        if log and (x.any() or y.any()):  # two signals that are always 0 are alike
+            if min(x.min(), y.min()) < LEAST:
+                yield DeadShare(row, x, y, paired, 0.0 if same else margin, margin)
+                x, y = living(x, y, paired)
+            if not (len(x) and len(y)):
+                continue  # one sample is dead in every draw: the shares decide
+            row = row._replace(value=_geometric(x), measured=_geometric(y))
+            x, y = np.log(x), np.log(y)
+        else:
+            row = row._replace(value=float(x.mean()), measured=float(y.mean()))
         null = (np.log1p(-margin), np.log1p(margin)) if log else (-margin, margin)
-        yield _Claim(row, *columns, (-h, h) if same else null, margin, log, h, note)
+        columns = x, y, paired, same, drawn
+        yield _Claim(row, *columns, (-h, h) if same else null, margin, log, h)
         if log:
             null = (-h, h) if same else (-spread_margin, spread_margin)
             spread = row._replace(test="spread")
-            yield _Claim(spread, *columns, null, spread_margin, log, h, note)
+            yield _Claim(spread, *columns, null, spread_margin, log, h)
 
 
 def _columns(a: Sample, b: Sample) -> Iterator[tuple[str, str, tuple[int, ...], Array, Array]]:
@@ -210,28 +222,10 @@ def _columns(a: Sample, b: Sample) -> Iterator[tuple[str, str, tuple[int, ...], 
                 yield name, "correlation", (int(p), int(o)), x[:, p, o], y[:, p, o]
 
 
+def _geometric(x: Array) -> float:
+    return float(np.exp(np.log(x).mean()))
+
+
 def _share(mean: Array, square: Array) -> Array:
     """E x / sqrt(E x^2), in [-1, 1]; 0 of a dead layer."""
     return np.where(square > 0, mean / np.sqrt(np.where(square > 0, square, 1.0)), 0.0)
-
-
-def _no_logarithm(x: Array, y: Array) -> str:
-    lost = int((x < LEAST).sum()), int((y < LEAST).sum())
-    if not any(lost):
-        return ""
-    return (
-        f"{lost[0]} of {len(x)} draws of the first sample and {lost[1]} of {len(y)} of the second "
-        "are exactly 0 or below the range of floats, and have no logarithm: compare lower nodes, "
-        "or wider networks"
-    )
-
-
-def _dead(a: Sample, b: Sample) -> int:
-    """Draws of the sample that has more of them, in which a signal that lives in others is 0."""
-    dead = [np.zeros(s.draws, bool) for s in (a, b)]
-    for name, _, _ in a.network:
-        squares = [s.values(name, "second_moment") for s in (a, b)]
-        lives = np.any([(q >= LEAST).any(0) for q in squares], axis=0)
-        for found, q in zip(dead, squares, strict=True):
-            found |= ((q < LEAST) & lives).any(1)
-    return max(int(found.sum()) for found in dead)

@@ -98,7 +98,7 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
                 halted = lost | still.below(node.inputs)
                 try:
                     slopes[name] = slope = after(node.layer, before, moving)
-                    halted = still.expect(name, halted, slope.second, moved.mean, moved.second)
+                    halted = still.expect(name, halted, slope.diagonal, moved.mean, moved.diagonal)
                     yield from place.tangents(slope, exact, halted)
                     rolled = True
                 except ValueError as refusal:
@@ -109,7 +109,7 @@ def steps(network: Network, sample: Sample) -> Iterator[Step]:
         if name in measured_at or not rolled:
             slopes[name] = moved
             if moved is not None:
-                still.measure(name, halted, moved.mean, moved.second)
+                still.measure(name, halted, moved.mean, moved.diagonal)
 
 
 def after(layer: Layer, before: tuple[Moments, ...], moving: tuple[Tangents, ...]) -> Tangents:
@@ -117,20 +117,26 @@ def after(layer: Layer, before: tuple[Moments, ...], moving: tuple[Tangents, ...
 
     Raises ValueError where the layer has no rule.
     """
-    largest = np.max([t.second for t in moving], axis=0)
+    largest = np.max([t.diagonal for t in moving], axis=0)
     size = np.sqrt(np.where(largest > 0, largest, 1.0))
     units: dict[int, tuple[Tangents, Tangents]] = {}  # rules ask whether two bases are the same
 
     def unit(t: Tangents) -> Tangents:
         if id(t) not in units:
             base = None if t.base is None else unit(t.base)
-            scaled = Tangents(t.mean / size, t.second / size / size, t.cross / size, base)
-            units[id(t)] = scaled, t
+            units[id(t)] = _scaled(np.divide, t, size, base), t
         return units[id(t)][0]
 
     out = layer.tangents(before, tuple(map(unit, moving)))
     base = next((t for scaled, t in units.values() if scaled is out.base), None)
-    return Tangents(out.mean * size, out.second * size * size, out.cross * size, base)
+    return _scaled(np.multiply, out, size, base)
+
+
+def _scaled(by: np.ufunc, t: Tangents, size: Array, base: Tangents | None) -> Tangents:
+    """t multiplied or divided by the size (draws, points)."""
+    ours, theirs = size[..., :, None], size[..., None, :]
+    cross = None if t.cross is None else by(t.cross, theirs)
+    return Tangents(by(t.mean, size), by(by(t.second, ours), theirs), cross, base)
 
 
 def _mixed(node: Node, laws: Known, above: dict[str, frozenset[str]]) -> bool:
@@ -189,17 +195,27 @@ class _Place:
 
     def tangents(self, slope: Tangents, exact: bool, lost: Array) -> Iterator[Step]:
         law, layer = self.law, self.node.layer
-        sure = exact and law.second_regime == EXACT and law.gaussian in (EXACT, None)
-        for p in range(law.mean.shape[-1]):
-            second, found = slope.second[:, p], self.record.tangent_second[:, p]
-            live = second > 0
-            if isinstance(layer, Elementwise) and 0.0 in layer.activation.kinks:
-                at_kink = self.before[0].diagonal[:, p] == 0  # no slope there
-                live, found = live & ~at_kink, np.where(at_kink, second, found)
-            known = self.cumulants.tangent(p)
+        exact = exact and law.gaussian in (EXACT, None)
+        own, cross = (exact and r == EXACT for r in (law.second_regime, law.cross_regime))
+        square, root = slope.diagonal, np.sqrt(slope.diagonal)
+        flat = np.zeros(square.shape, bool)
+        if isinstance(layer, Elementwise) and 0.0 in layer.activation.kinks:
+            flat = self.before[0].diagonal == 0  # no slope there
+        live = (square > 0) & ~flat
+        for p in range(square.shape[-1]):
+            q, known = square[:, p], self.cumulants.tangent(p)
+            found = np.where(flat[:, p], q, self.record.tangent_second[:, p, p])
             yield self._step(
-                "grad_second_moment", p, None, sure, known, found, second, second, live, lost[:, p]
+                "grad_second_moment", p, None, own, known, found, q, q, live[:, p], lost[:, p]
             )
+            for o in range(p + 1, square.shape[-1]):
+                both, either = live[:, p] & live[:, o], lost[:, p] | lost[:, o]
+                size, known = root[:, p] * root[:, o], self.cumulants.tangents(slope, p, o)
+                pair = slope.second[:, p, o]
+                found = np.where(flat[:, p] | flat[:, o], pair, self.record.tangent_second[:, p, o])
+                yield self._step(
+                    "grad_cross_moment", p, o, cross, known, found, pair, size, both, either
+                )
 
     def _step(
         self,

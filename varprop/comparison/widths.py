@@ -1,135 +1,26 @@
 """width_study: does the gap between networks and theory vanish with the width, at its rate?"""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from varprop.comparison.checks import check_numeric, check_rates
+from varprop.comparison.width_gaps import PAIRS, QUANTITIES, Measured, gap_of
+from varprop.comparison.width_report import WidthStudy
 from varprop.gaussian import is_finite_real
-from varprop.montecarlo import Sample, simulate
+from varprop.montecarlo import simulate
 from varprop.montecarlo.devices import whole
-from varprop.montecarlo.sample import FLUCTUATIONS
 from varprop.network import Network
-from varprop.results import Result
-from varprop.stats import (
-    UnresolvedGap,
-    Verdict,
-    WidthFit,
-    fit_widths,
-    holm,
-    locate,
-    studentized_test,
-    tail_guard,
-)
+from varprop.stats import UnresolvedGap, Verdict, WidthFit, fit_widths, holm, locate
 from varprop.stats.extrapolation import FEWEST_WIDTHS, check_terms
-from varprop.theory import Prediction, predict
+from varprop.theory import predict
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-Array = np.ndarray
-
-PAIRS = ("cross_moment", "grad_cross_moment", "correlation")
-QUANTITIES = ("mean", "second_moment", "grad_second_moment", *PAIRS, *FLUCTUATIONS)
 RATE_MARGIN = 0.5
 CURVED = (
     "no sum b/n^k + c/n^(k+1) fits these gaps, with any k or limit: more terms are needed; take "
     "wider networks"
 )
-
-
-class WidthRow(NamedTuple):
-    """One width: `value` measured over networks, `gap` to `predicted` in units of the signal."""
-
-    node: str
-    quantity: str
-    width: int
-    value: float
-    predicted: float
-    gap: float
-    standard_error: float
-    fitted: float
-
-
-class _Measured(NamedTuple):
-    width: int
-    value: float
-    predicted: float
-    gap: float
-    error: float
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class WidthStudy(Result):
-    """Gaps at several widths and their `fit` (None where there is none, for the reason `note`).
-
-    `limit` and `rate` are the estimates with their intervals (value, low, high); `p_values` of
-    a = 0 and k = the stated one, adjusted by Holm.
-    """
-
-    verdict: Verdict
-    node: str
-    quantity: str
-    stated: float
-    measured: tuple[_Measured, ...]
-    draws: int
-    seed: int
-    engine: str
-    margin: float
-    error_rate: float
-    fit: WidthFit | None = None
-    limit: tuple[float, float, float] = (0.0, -inf, inf)
-    rate: tuple[float, float, float] = (0.0, 0.0, inf)
-    p_values: tuple[float, float] = (1.0, 1.0)
-    note: str = ""
-
-    def rows(self) -> Iterator[WidthRow]:
-        for m in self.measured:
-            fitted = float("nan") if self.fit is None else float(self.fit(m.width))
-            numbers = m.value, m.predicted, m.gap, m.error, fitted
-            yield WidthRow(self.node, self.quantity, m.width, *numbers)
-
-    def plot(self, quantity: str | None = None, ax: "Axes | None" = None) -> "Axes":
-        """|gap| against the width with two standard errors, and the fit, on logarithmic axes."""
-        import matplotlib.pyplot as plt
-
-        if quantity not in (None, self.quantity):
-            raise ValueError(f"no {quantity!r} in this study; it has {self.quantity}")
-        axes = plt.subplots(figsize=(4, 3))[1] if ax is None else ax
-        widths = np.array([m.width for m in self.measured])
-        gaps, errors = (np.array([getattr(m, f) for m in self.measured]) for f in ("gap", "error"))
-        axes.errorbar(widths, np.abs(gaps), 2 * errors, fmt="o", markersize=3, label="measured")
-        if self.fit is not None:
-            fine = np.geomspace(widths.min(), widths.max(), 100)
-            label = f"b/n^{self.stated:g} + c/n^{self.stated + 1:g}"
-            axes.plot(fine, np.abs(self.fit(fine)), linewidth=1, label=label)
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        axes.set_xlabel("width")
-        axes.set_ylabel(f"gap of {self.quantity}")
-        axes.legend()
-        return axes
-
-    def __str__(self) -> str:
-        widths = [m.width for m in self.measured]
-        found = (
-            f"{self.verdict}: the gap of {self.node} {self.quantity} vanishes as n^-{self.stated:g}"
-        )
-        if self.fit is not None:
-            a, k = self.limit, self.rate
-            found += (
-                f": limit {a[0]:+.2%} in [{a[1]:+.2%}, {a[2]:+.2%}], rate {k[0]:.2f} in "
-                f"[{k[1]:.2f}, {k[2]:.2f}], fit p = {self.fit.misfit_p:.2g}"
-            )
-        note = f"; {self.note}" if self.note else ""
-        return (
-            f"{found}, margin {100 * self.margin:g}%, error rate {self.error_rate:.0e}, "
-            f"{self.draws} networks of each width {widths[0]} to {widths[-1]} ({self.engine}, "
-            f"seed {self.seed}){note}"
-        )
 
 
 def width_study(
@@ -197,7 +88,7 @@ def width_study(
         own = int(np.random.SeedSequence((whole("seed", seed, least=0), n)).generate_state(1)[0])
         how: dict[str, Any] = {"engine": engine, "device": device, "seed": own}
         sample = simulate(network, x, draws=draws, backward="grad" in quantity, **how)
-        found, note = _gap(theory, sample, node, quantity, n, error_rate / 2)
+        found, note = gap_of(theory, sample, node, quantity, n, error_rate / 2)
         measured.append(found)
         notes += [note] if note else []
         used = sample.engine
@@ -212,7 +103,7 @@ def width_study(
 
 
 def _judged(
-    known: tuple, fit: WidthFit, measured: list[_Measured], rate_margin: float, false_pass: float
+    known: tuple, fit: WidthFit, measured: list[Measured], rate_margin: float, false_pass: float
 ) -> WidthStudy:
     stated, margin, error_rate = fit.stated, known[-2], known[-1]
     raw = np.array([fit.limit_p, fit.rate_p])
@@ -245,69 +136,9 @@ def _judged(
     return WidthStudy(verdict, *known, fit=fit, limit=limit, rate=rate, p_values=p, note=note)
 
 
-def _fit(measured: Sequence[_Measured], stated: float, terms: int, error_rate: float) -> WidthFit:
+def _fit(measured: Sequence[Measured], stated: float, terms: int, error_rate: float) -> WidthFit:
     columns = [np.array([getattr(m, f) for m in measured]) for f in ("width", "gap", "error")]
     return fit_widths(*columns, stated=stated, terms=terms, level=min(error_rate, 1e-3))
-
-
-def _gap(
-    theory: Prediction, sample: Sample, node: str, quantity: str, width: int, level: float
-) -> tuple[_Measured, str]:
-    """The gap in units of the limit, or why it has no honest error."""
-    column, expected, unit = _column(theory, sample, node, quantity)
-    mean = float(column.mean())
-    error = float(column.std(ddof=1) / len(column) ** 0.5)
-    gap = (mean - expected) / unit
-    found = _Measured(width, mean, expected, gap, error / unit)
-    if quantity == "correlation":
-        c = float(theory.value(node, quantity)[0, 1])
-        found = found._replace(value=c + gap, predicted=c)
-    try:
-        tail = tail_guard(_squares(sample, node, quantity))
-        if not tail.trusted:
-            return found, (
-                f"at width {width} one draw carries {float(tail.share):.1%} of the mean: take more "
-                "draws, or shallower networks"
-            )
-        studentized_test(column / unit, expected / unit, level)
-    except ValueError as refusal:
-        return found, f"at width {width} {refusal}"
-    return found, ""
-
-
-def _column(
-    theory: Prediction, sample: Sample, node: str, quantity: str
-) -> tuple[Array, float, float]:
-    """One number of each network, what it should be on average, and the size of the signal."""
-    if quantity in FLUCTUATIONS:
-        known = float(theory.value(node, quantity)[0]) if theory.order else 0.0
-        return _influences(_squares(sample, node, quantity)), known, 1.0
-    law = theory.gradients[node] if quantity.startswith("grad") else theory.moments[node]
-    size = np.sqrt(law.diagonal)
-    if quantity == "mean":
-        return sample.values(node, "mean")[:, 0], float(theory.value(node, "mean")[0]), size[0]
-    if quantity == "correlation":
-        c, second = theory.value(node, quantity)[0, 1], sample.records[node].second
-        squares = np.diagonal(second, axis1=-2, axis2=-1)[:, :2] / size[:2] ** 2
-        contrast = second[:, 0, 1] / (size[0] * size[1]) - c * squares.mean(1)
-        return contrast, 0.0, 1.0
-    index = (0, 1) if quantity in PAIRS else (0,)
-    unit = size[0] * size[index[-1]]
-    values = sample.values(node, quantity)[(slice(None), *index)]
-    return values, float(theory.value(node, quantity)[index]), float(unit)
-
-
-def _squares(sample: Sample, node: str, quantity: str) -> Array:
-    """The lengths on which the quantity rests."""
-    single = "grad_second_moment" if quantity.startswith("grad") else "second_moment"
-    return sample.values(node, single)[:, 0]
-
-
-def _influences(squares: Array) -> Array:
-    """(s/E s - 1)^2 - 2 V (s/E s - 1) of each draw, whose mean is V = Var s/(E s)^2."""
-    relative = squares / squares.mean() - 1
-    value = relative.var(ddof=1)
-    return relative**2 * len(squares) / (len(squares) - 1) - 2 * value * relative
 
 
 def _rate(order: int, rate: float | None, rate_margin: float) -> float:

@@ -68,6 +68,16 @@ class Initializer:
         )
         return choose("initializer", self.name, RULES)(fans, **dict(self.arguments))
 
+    def without_fans(self) -> Law:
+        """The law, of weights of any shape; raises ValueError where it depends on the fans."""
+        law = self.at(_FAN_IN, _FAN_OUT)
+        if law._symbols & {_FAN_IN, _FAN_OUT}:
+            raise ValueError(
+                f"the law of {self} depends on the fans of the weight, and none were given: "
+                "state it for given ones, with .at(fan_in, fan_out)"
+            )
+        return law
+
     mean = _if_constant("mean")
     variance = _if_constant("variance")
     kurtosis = _if_constant("kurtosis")

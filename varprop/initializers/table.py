@@ -6,104 +6,27 @@ is `.at(fan_in, fan_out)`. Names and arguments are those of torch.nn.init withou
 then those of JAX, Keras and Caffe, then PyTorch's own layer defaults.
 """
 
-import functools
-import inspect
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec
 
 import sympy
-from sympy import Expr
 
 from varprop import laws
+from varprop.initializers.entry import entry
 from varprop.initializers.fans import calculate_gain
-from varprop.initializers.initializer import (
-    EXAMPLES,
-    INITIALIZERS,
-    RULES,
-    Fans,
-    Initializer,
-    choose,
-)
+from varprop.initializers.initializer import Fans, Initializer, choose
+from varprop.initializers.scaled import centred_uniform, gained, scaled
 from varprop.initializers.typical import MeanLog
 from varprop.laws import Law, Scalar, exact
 
-P = ParamSpec("P")
-
-
-def _uniform(variance: Expr) -> Law:
-    bound = sympy.sqrt(variance / laws.Uniform(-1, 1).variance)
-    return laws.Uniform(-bound, bound)
-
-
-def _truncated_normal(variance: Expr) -> Law:
-    std = laws.relative_scale(sympy.sqrt(variance), -2, 2)
-    return laws.TruncatedNormal(0, std, -2 * std, 2 * std)
-
-
-_DISTRIBUTIONS: dict[str, Callable[[Expr], Law]] = {  # zero mean, by variance
-    "normal": lambda variance: laws.Normal(0, variance),
-    "uniform": _uniform,
-    "truncated_normal": _truncated_normal,
-    "rademacher": lambda variance: laws.Rademacher(sympy.sqrt(variance)),
-    "laplace": laws.Laplace,
-}
-
-
-def _scaled(fans: Fans, scale: Scalar, mode: str, distribution: str) -> Law:
-    """Zero-mean law of variance scale / n, where `mode` says which fan n is."""
-    m, n = fans.fan_in, fans.fan_out
-    average = dict.fromkeys(("fan_avg", "average"), 2 / (m + n))  # Keras' word, and Caffe's
-    inverses = {"fan_in": 1 / m, "fan_out": 1 / n, **average}
-    variance = exact("scale", scale, at_least=0) * choose("mode", mode, inverses)
-    return choose("distribution", distribution, _DISTRIBUTIONS)(variance)
-
-
-def _gained(fans: Fans, gain: Scalar, mode: str, distribution: str) -> Law:
-    """Zero-mean law of variance gain^2 / n."""
-    gain = exact("gain", gain, at_least=0, remedy="pass the magnitude, the law is symmetric")
-    return _scaled(fans, gain**2, mode, distribution)
-
-
-def _entry(
-    **example: Any,
-) -> Callable[[Callable[Concatenate[Fans, P], Law]], Callable[P, Initializer]]:
-    """Enter a rule in the tables, with an example away from its defaults: return its maker."""
-
-    def enter(rule: Callable[Concatenate[Fans, P], Law]) -> Callable[P, Initializer]:
-        name = rule.__name__
-        parameters = list(inspect.signature(rule).parameters.values())[1:]
-        signature = inspect.Signature(parameters, return_annotation=Initializer)
-
-        @functools.wraps(rule)
-        def make(*args: P.args, **kwargs: P.kwargs) -> Initializer:
-            bound = signature.bind(*args, **kwargs)
-            given = set(bound.arguments)
-            bound.apply_defaults()
-            if {"std", "variance"} <= given:
-                raise ValueError(f"{name} takes std or variance, got both: drop one")
-            unused = "std" if "variance" in given else "variance"
-            return Initializer(name, tuple(x for x in bound.arguments.items() if x[0] != unused))
-
-        make.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
-        RULES[name] = rule
-        INITIALIZERS[name] = make
-        if all(p.default is not p.empty for p in parameters):
-            EXAMPLES.append(INITIALIZERS[name]())
-        if example:
-            EXAMPLES.append(INITIALIZERS[name](**example))
-        return make
-
-    return enter
-
 
 # torch.nn.init
-@_entry(a=-0.3, b=0.7)
+@entry(a=-0.3, b=0.7)
 def uniform(fans: Fans, a: Scalar = 0, b: Scalar = 1) -> Law:
     """w ~ U(a, b)."""
     return laws.Uniform(a, b)
 
 
-@_entry(mean=0.5, variance=0.3)
+@entry(mean=0.5, variance=0.3)
 def normal(fans: Fans, mean: Scalar = 0, std: Scalar = 1, variance: Scalar = None) -> Law:
     """w ~ N(mean, std^2), or N(mean, variance) if the variance is given instead of std."""
     if variance is None:
@@ -111,7 +34,7 @@ def normal(fans: Fans, mean: Scalar = 0, std: Scalar = 1, variance: Scalar = Non
     return laws.Normal(mean, variance)
 
 
-@_entry(mean=0.3, std=1.7, a=-1, b=2.5)
+@entry(mean=0.3, std=1.7, a=-1, b=2.5)
 def trunc_normal(
     fans: Fans, mean: Scalar = 0, std: Scalar = 1, a: Scalar = -2, b: Scalar = 2
 ) -> Law:
@@ -123,84 +46,84 @@ def trunc_normal(
     return laws.TruncatedNormal(mean, std, a, b)
 
 
-@_entry(val=-0.4)
+@entry(val=-0.4)
 def constant(fans: Fans, val: Scalar) -> Law:
     """w = val."""
     return laws.Constant(val)
 
 
-@_entry()
+@entry()
 def ones(fans: Fans) -> Law:
     """w = 1."""
     return laws.Constant(1)
 
 
-@_entry()
+@entry()
 def zeros(fans: Fans) -> Law:
     """w = 0."""
     return laws.Constant(0)
 
 
-@_entry()
+@entry()
 def eye(fans: Fans) -> Law:
     """W = I, cut to (rows, fan_in)."""
     return laws.Eye(fans.rows, fans.fan_in)
 
 
-@_entry(kernel=(2, 2), groups=2)
+@entry(kernel=(2, 2), groups=2)
 def dirac(fans: Fans, kernel: tuple[int, ...], groups: int = 1) -> Law:
     """Identity between channels at the centre of the kernel; the kernel's sizes must be named."""
     return laws.Dirac(fans.rows, fans.fan_in, kernel, groups)
 
 
-@_entry(gain=0.8)
+@entry(gain=0.8)
 def xavier_uniform(fans: Fans, gain: Scalar = 1) -> Law:
     """w ~ U(-r, r), r = gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
-    return _gained(fans, gain, "fan_avg", "uniform")
+    return gained(fans, gain, "fan_avg", "uniform")
 
 
-@_entry(gain=0.8)
+@entry(gain=0.8)
 def xavier_normal(fans: Fans, gain: Scalar = 1) -> Law:
     """w ~ N(0, 2 gain^2 / (fan_in + fan_out))."""
-    return _gained(fans, gain, "fan_avg", "normal")
+    return gained(fans, gain, "fan_avg", "normal")
 
 
-@_entry(a=0.2, mode="fan_out")
+@entry(a=0.2, mode="fan_out")
 def kaiming_uniform(
     fans: Fans, a: Scalar = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Law:
     """w ~ U(-r, r), r = gain sqrt(3 / fan) (He et al. 2015); a is leaky_relu's negative slope."""
-    return _gained(fans, calculate_gain(nonlinearity, a), mode, "uniform")
+    return gained(fans, calculate_gain(nonlinearity, a), mode, "uniform")
 
 
-@_entry(mode="fan_out", nonlinearity="tanh")
+@entry(mode="fan_out", nonlinearity="tanh")
 def kaiming_normal(
     fans: Fans, a: Scalar = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Law:
     """w ~ N(0, gain^2 / fan) (He et al. 2015); a is leaky_relu's negative slope."""
-    return _gained(fans, calculate_gain(nonlinearity, a), mode, "normal")
+    return gained(fans, calculate_gain(nonlinearity, a), mode, "normal")
 
 
-@_entry(gain=0.8)
+@entry(gain=0.8)
 def orthogonal(fans: Fans, gain: Scalar = 1) -> Law:
     """W = gain Q, Q Haar with orthonormal rows or columns: variance gain^2 / max(rows, fan_in)."""
     return laws.Orthogonal(gain, fans.rows, fans.fan_in)
 
 
-@_entry(gain=0.8)
+@entry(gain=0.8)
 def spherical(fans: Fans, gain: Scalar = 1) -> Law:
     """Rows uniform on the sphere of radius gain, as weight normalization has them at the start."""
     return laws.Spherical(gain, fans.rows, fans.fan_in)
 
 
-@_entry(sparsity=0.3, std=0.8)
+@entry(sparsity=0.3, std=0.8)
 def sparse(fans: Fans, sparsity: Scalar, std: Scalar = 0.01) -> Law:
     """N(0, std^2), but ceil(sparsity rows) zeros per column at random places (Martens 2010)."""
     return laws.Sparse(sparsity, std, fans.rows, fans.fan_in)
 
 
 # JAX and Keras
-@_entry(scale=0.7, mode="fan_avg", distribution="uniform")
+@entry(scale=0.7, mode="fan_avg", distribution="uniform")
 def variance_scaling(
     fans: Fans, scale: Scalar = 1, mode: str = "fan_in", distribution: str = "truncated_normal"
 ) -> Law:
@@ -208,16 +131,16 @@ def variance_scaling(
 
     truncated_normal is cut at two standard deviations, then widened to the variance stated.
     """
-    return _scaled(fans, scale, mode, distribution)
+    return scaled(fans, scale, mode, distribution)
 
 
 def _alias(name: str, scale: int, mode: str, distribution: str) -> Callable[[], Initializer]:
     def rule(fans: Fans) -> Law:
-        return _scaled(fans, scale, mode, distribution)
+        return scaled(fans, scale, mode, distribution)
 
     rule.__name__ = rule.__qualname__ = name
     rule.__doc__ = f"`variance_scaling({scale}, {mode!r}, {distribution!r})`, as in JAX and Keras."
-    return _entry()(rule)
+    return entry()(rule)
 
 
 lecun_normal = _alias("lecun_normal", 1, "fan_in", "truncated_normal")
@@ -228,45 +151,45 @@ glorot_normal = _alias("glorot_normal", 1, "fan_avg", "truncated_normal")  # xav
 glorot_uniform = _alias("glorot_uniform", 1, "fan_avg", "uniform")
 
 
-@_entry(maxval=0.2)
+@entry(maxval=0.2)
 def random_uniform(fans: Fans, minval: Scalar = -0.05, maxval: Scalar = 0.05) -> Law:
     """w ~ U(minval, maxval), Keras' defaults."""
     return laws.Uniform(minval, maxval)
 
 
-@_entry(mean=0.1)
+@entry(mean=0.1)
 def random_normal(fans: Fans, mean: Scalar = 0, stddev: Scalar = 0.05) -> Law:
     """w ~ N(mean, stddev^2), Keras' defaults."""
     return laws.Normal(mean, exact("stddev", stddev, at_least=0) ** 2)
 
 
 # Caffe
-@_entry(variance_norm="average")
+@entry(variance_norm="average")
 def xavier_filler(fans: Fans, variance_norm: str = "fan_in") -> Law:
     """w ~ U(-r, r), r = sqrt(3 / n), n = fan_in, fan_out or their average."""
-    return _scaled(fans, 1, variance_norm, "uniform")
+    return scaled(fans, 1, variance_norm, "uniform")
 
 
-@_entry(variance_norm="fan_out")
+@entry(variance_norm="fan_out")
 def msra_filler(fans: Fans, variance_norm: str = "fan_in") -> Law:
     """w ~ N(0, 2 / n), n = fan_in, fan_out or their average."""
-    return _scaled(fans, 2, variance_norm, "normal")
+    return scaled(fans, 2, variance_norm, "normal")
 
 
 # Laws of kurtosis 1 and 6, to see what depends on more than the variance
-@_entry(scale=0.7, mode="fan_avg")
+@entry(scale=0.7, mode="fan_avg")
 def rademacher(fans: Fans, scale: Scalar = 1, mode: str = "fan_in") -> Law:
     """w = +s or -s with probability 1/2 each, s^2 = scale / n."""
-    return _scaled(fans, scale, mode, "rademacher")
+    return scaled(fans, scale, mode, "rademacher")
 
 
-@_entry(scale=0.7, mode="fan_out")
+@entry(scale=0.7, mode="fan_out")
 def laplace(fans: Fans, scale: Scalar = 1, mode: str = "fan_in") -> Law:
     """Laplace law (density falling as e^(-|w|/b), 2 b^2 = variance), Var w = scale / n."""
-    return _scaled(fans, scale, mode, "laplace")
+    return scaled(fans, scale, mode, "laplace")
 
 
-@_entry(nonlinearity="linear")
+@entry(nonlinearity="linear")
 def random_walk(fans: Fans, nonlinearity: str = "relu") -> Law:
     """w ~ N(0, g^2 / fan_in): the logarithm of the length of a layer is kept on average.
 
@@ -280,40 +203,40 @@ def random_walk(fans: Fans, nonlinearity: str = "relu") -> Law:
 
 
 # Defaults of PyTorch's layers
-@_entry()
+@entry()
 def torch_default_weight(fans: Fans) -> Law:
     """w ~ U(-r, r), r = 1/sqrt(fan_in): Linear and Conv, kaiming_uniform with a = sqrt(5)."""
-    return _uniform(1 / (3 * fans.fan_in))
+    return centred_uniform(1 / (3 * fans.fan_in))
 
 
-@_entry()
+@entry()
 def torch_default_bias(fans: Fans) -> Law:
     """b ~ U(-r, r), r = 1/sqrt(fan_in), of the weight in the same Linear or Conv."""
-    return _uniform(1 / (3 * fans.fan_in))
+    return centred_uniform(1 / (3 * fans.fan_in))
 
 
-@_entry()
+@entry()
 def torch_default_embedding(fans: Fans) -> Law:
     """w ~ N(0, 1)."""
     return laws.Normal(0, 1)
 
 
-@_entry(hidden=12)
+@entry(hidden=12)
 def torch_default_recurrent(fans: Fans, hidden: Scalar) -> Law:
     """w ~ U(-r, r), r = 1/sqrt(hidden): every tensor of RNN, LSTM and GRU, whatever its fans."""
-    return _uniform(1 / (3 * exact("hidden", hidden, above=0)))
+    return centred_uniform(1 / (3 * exact("hidden", hidden, above=0)))
 
 
-@_entry(in1=12)
+@entry(in1=12)
 def torch_default_bilinear(fans: Fans, in1: Scalar) -> Law:
     """w ~ U(-r, r), r = 1/sqrt(in1): Bilinear's weight and bias; its sums have in1 in2 terms."""
-    return _uniform(1 / (3 * exact("in1", in1, above=0)))
+    return centred_uniform(1 / (3 * exact("in1", in1, above=0)))
 
 
-@_entry()
+@entry()
 def torch_default_in_proj(fans: Fans) -> Law:
     """w ~ U(-r, r), r = sqrt(6 / (E + 3E)), E = fan_in: query, key, value in MultiheadAttention.
 
     xavier_uniform on the packed (3E, E) weight: half the variance of three separate projections.
     """
-    return _gained(Fans(fans.fan_in, 3 * fans.fan_in, fans.rows), 1, "fan_avg", "uniform")
+    return gained(Fans(fans.fan_in, 3 * fans.fan_in, fans.rows), 1, "fan_avg", "uniform")

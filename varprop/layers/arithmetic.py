@@ -11,7 +11,8 @@ from varprop.activations import Activation
 from varprop.gaussian import is_finite_real
 from varprop.layers.base import Layer, Parameters
 from varprop.layers.dense import check_width
-from varprop.layers.elementwise import Elementwise, as_source, tangent_base
+from varprop.layers.elementwise import Elementwise, as_source
+from varprop.layers.tangents import cross_of, tangent_base
 from varprop.moments import (
     EXACT,
     WIDE,
@@ -113,7 +114,8 @@ class Scale(Layer):
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
         (x,), (t,) = inputs, tangents
         square, base = self.factor**2, tangent_base(x, t)
-        return Tangents(self.factor * t.mean, square * t.second, square * t.cross, base)
+        cross = None if t.cross is None else square * t.cross
+        return Tangents(self.factor * t.mean, square * t.second, cross, base)
 
     def apply(
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
@@ -199,10 +201,13 @@ class Add(Layer):
                 "no tangent rule for a sum of values that depend on the same weights and are not "
                 "functions of one Gaussian pre-activation; measure it with varprop.simulate"
             )
+        both = s.mean[..., :, None] * t.mean[..., None, :]
+        apart = x.mean[..., :, None] * t.mean[..., None, :]
+        apart = apart + y.mean[..., :, None] * s.mean[..., None, :]
         return Tangents(
             s.mean + t.mean,
-            s.second + t.second + 2 * s.mean * t.mean,
-            s.cross + t.cross + x.mean * t.mean + y.mean * s.mean,
+            s.second + t.second + (both + np.swapaxes(both, -1, -2)),
+            cross_of(x, s) + cross_of(y, t) + apart,
         )
 
     def apply(

@@ -13,6 +13,7 @@ from varprop.gaussian import is_symbolic
 from varprop.initializers import Initializer
 from varprop.laws import Law
 from varprop.layers.base import Layer, Parameters
+from varprop.layers.tangents import cross_of
 from varprop.moments import APPROXIMATE, EXACT, WIDE, Gradients, Moments, Regime, Tangents
 
 NEVER_DEAD = 53  # units at which 2^-n is below the precision of floats
@@ -24,7 +25,7 @@ class Dense(Layer):
 
         E z z'  = fan_in  Var(w) E x x' + E b^2
         E g g'  = fan_out Var(w) E h h'          g = dL/dx, h = dL/dz
-        E y^2   = fan_in  Var(w) E t^2           y = W t
+        E y y'  = fan_in  Var(w) E t t'          y = W t
 
     exact at any width for uncorrelated zero-mean entries; z is exactly Gaussian given x for
     Gaussian weights and biases. Source: Glorot & Bengio (2010), He et al. (2015).
@@ -148,9 +149,9 @@ class Dense(Layer):
         return (below if self.tied is None else below.noted(self._note),)
 
     def tangents(self, inputs: tuple[Moments, ...], tangents: tuple[Tangents, ...]) -> Tangents:
-        (t,) = tangents
+        (x,), (t,) = inputs, tangents
         gain = self.fan_in * self.weight_variance
-        return Tangents(0 * t.mean, gain * t.second, gain * t.cross)
+        return Tangents(0 * t.mean, gain * t.second, gain * cross_of(x, t))
 
     def shapes(self, outputs: int | None = None) -> tuple[tuple[int, ...], ...]:
         if self.tied is not None:

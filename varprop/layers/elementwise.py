@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import comb, prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from varprop.activations import Activation, X, custom, get, identity
 from varprop.activations.torch_code import torch_code
 from varprop.layers import kernels
 from varprop.layers.base import Layer, Parameters, SlopeRule
+from varprop.layers.tangents import moved, tangent_base
 from varprop.moments import (
     APPROXIMATE,
     EXACT,
@@ -41,7 +41,7 @@ class Elementwise(Layer):
     """x = phi(z).  For Gaussian z, z' with Gram matrix q:
 
         E x x' = E phi(z) phi(z')          E h h' = E phi'(z) phi'(z') E g g'
-        E s^2  = E (phi'(z) y)^2           (z, y) jointly Gaussian
+        E s s' = E phi'(z) y phi'(z') y'   (z, z', y, y') jointly Gaussian
 
     g = dL/dx, h = dL/dz, y the tangent of z and s = phi'(z) y that of x. The second moment is exact
     at any width for positively homogeneous phi of symmetric z, the others for exactly Gaussian z;
@@ -146,17 +146,7 @@ class Elementwise(Layer):
                 f"the tangent rule of {self.activation} needs the tangent of a Gaussian "
                 "pre-activation"
             )
-        q = law.diagonal
-        live = np.where(q > 0, q, 1.0)
-        explained = y.cross**2 / live  # the part of E y^2 that z explains
-        along = phi.moment(lambda z, value, slope: z * value * slope, q, 2) / live
-        radial = phi.moment(lambda z, _, slope: z * slope, q, 1) / live
-        return Tangents(
-            mean=y.cross * radial,
-            second=tangent_moment(phi, q, explained, y.second - explained, 2),
-            cross=y.cross * along,
-            base=y,
-        )
+        return moved(phi, law, y)
 
     def apply(
         self, parameters: Parameters, *values: torch.Tensor, unit: torch.Tensor | float = 1.0
@@ -192,43 +182,6 @@ def as_source(x: Moments) -> Source | None:
     if x.source is not None:
         return x.source
     return Source(identity(), x) if x.gaussian is not None else None
-
-
-def tangent_moment(phi: Activation, q: Any, explained: Any, rest: Any, power: int) -> Any:
-    """E (phi'(z) y)^power, y = sqrt(explained) Z + sqrt(rest) N, z = sqrt(q) Z, `power` even.
-
-    Z and N are independent standard normals: the binomial sum over even powers k of N, whose
-    moments are (k - 1)!!. Point masses of phi' do not count, as autograd sees none.
-    """
-    total = 0.0
-    for k in range(0, power + 1, 2):
-        weight = comb(power, k) * prod(range(1, k, 2))
-        mixed = explained ** ((power - k) // 2) * rest ** (k // 2)
-        total = total + weight * mixed * _slopes(phi, q, power, power - k)
-    return total
-
-
-def _slopes(phi: Activation, q: Any, power: int, degree: int) -> Any:
-    """E phi'(z)^power Z^degree, z = sqrt(q) Z."""
-    if (power, degree) == (2, 0) and not phi.jumps:
-        return phi.derivative_second_moment(q)
-    found = phi.moment(
-        lambda z, _, slope: whole_power(slope, power) * whole_power(z, degree), q, degree
-    )
-    return found / np.where(q > 0, q, 1.0) ** (degree / 2)
-
-
-def whole_power(x: np.ndarray, whole: int) -> np.ndarray:
-    """x^whole by products, which cost a tenth of a power of floats."""
-    result = np.ones_like(x)
-    for _ in range(whole):
-        result = result * x
-    return result
-
-
-def tangent_base(x: Moments, t: Tangents) -> Tangents | None:
-    """The tangent of the Gaussian law of which x is a function, given the tangent t of x."""
-    return t if x.source is None and x.gaussian is not None else t.base
 
 
 def accumulate(a: Gradients, b: Gradients) -> Gradients:

@@ -15,7 +15,7 @@ class Record:
     """Channel averages at one node for R draws and P points: x value, t tangent, g gradient.
 
     mean (R, P) x;  second (R, P, P) x x';  kurtosis (R, P) of the channels, centred;
-    tangent_mean (R, P) t;  tangent_second (R, P) t^2;  tangent_cross (R, P) x t;
+    tangent_mean (R, P) t;  tangent_second (R, P, P) t t';  tangent_cross (R, P, P) x t';
     grad_second (R, P, P) g g'.  None where tangents or gradients were not computed.
     """
 
@@ -54,29 +54,30 @@ def measure(
 
     An exponent is a number, or a tensor (draws, points, 1) or (draws, 1, 1).
     """
-    x, n = value.double(), value.shape[-1]
+    x = value.double()
     a, b, c = (_power(e) for e in exponents)
     average = x.mean(-1, keepdim=True)
     square = (x - average).square_()
     spread = square.mean(-1, keepdim=True)
     flat = square.div_(torch.where(spread > 0, spread, 1.0)).square_().mean(-1)
-    found: list[Any] = [(average * a)[..., 0], _gram(x, a), flat, None, None, None, None]
+    found: list[Any] = [(average * a)[..., 0], _gram(x, x, a, a), flat, None, None, None, None]
     if tangent is not None:
         t = tangent.double()
-        norms = _dots(t, t) / n
-        cross = _dots(x, t) / n
-        means = t.mean(-1, keepdim=True)
-        found[3:6] = (v[..., 0] for v in (means * b, norms * b * b, cross * a * b))
+        means = (t.mean(-1, keepdim=True) * b)[..., 0]
+        found[3:6] = means, _gram(t, t, b, b), _gram(x, t, a, b)
     if gradient is not None:
-        found[6] = _gram(gradient.double(), c)
+        g = gradient.double()
+        found[6] = _gram(g, g, c, c)
     arrays: list[Any] = [None if v is None else v.cpu().numpy() for v in found]
     return Record(*arrays)
 
 
-def _gram(x: torch.Tensor, scale: torch.Tensor | float) -> torch.Tensor:
-    """x x' / n in units of the scales of both rows."""
-    gram = (x @ x.mT if x.shape[1] > 1 else _dots(x, x)) / x.shape[-1]
-    return gram * scale * (scale.mT if isinstance(scale, torch.Tensor) else scale)
+def _gram(
+    x: torch.Tensor, y: torch.Tensor, a: torch.Tensor | float, b: torch.Tensor | float
+) -> torch.Tensor:
+    """x y' / n for rows in multiples of a and of b."""
+    gram = (x @ y.mT if x.shape[1] > 1 else _dots(x, y)) / x.shape[-1]
+    return gram * a * (b.mT if isinstance(b, torch.Tensor) else b)
 
 
 def _dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from varprop.stats.moments import KurtosisTest, MomentTest, kurtosis_test, momen
 from varprop.stats.multiplicity import holm
 from varprop.stats.normality import NormalityTest, normality_test
 from varprop.stats.pearson import quantile, tails
-from varprop.stats.proportion import binomial_interval
+from varprop.stats.proportion import RateDifference, binomial_interval
 from varprop.stats.sequential import Look, schedule
 from varprop.stats.sharp import SharpTest, contrast_test, drift, ratio_test, tail_probability
 from varprop.stats.studentized import (
@@ -35,6 +35,7 @@ __all__ = [
     "MomentTest",
     "NormalityTest",
     "Place",
+    "RateDifference",
     "SharpTest",
     "StudentizedTest",
     "Tail",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from varprop.moments import APPROXIMATE, CORRECTED, WIDE, Gradients, Moments, Regime
+from varprop.moments import APPROXIMATE, CORRECTED, EXACT, WIDE, Gradients, Moments, Regime
 from varprop.network import ByNode, Network
 from varprop.theory.finite_width import (
     Absent,
@@ -95,6 +95,23 @@ class Corrections:
         if (known := self._terms("gradient_terms", node, gradient.regime)) is None:
             return square, gradient.regime
         return self._corrected(square, known.shift * square, _too_large(known))
+
+    def kurtosis(self, node: str) -> tuple[np.ndarray, Regime] | None:
+        """E x^4 / (E x^2)^2 of W x + b over networks; None if unasked, unknown or that of a limit.
+
+        Given the layer below a Gaussian neuron is normal, of a variance that fluctuates with the
+        length of that layer.
+        """
+        if self.order == 0 or self.moments[node].gaussian is EXACT:
+            return None
+        known = self.lengths[node]
+        if isinstance(known, Absent) or known.kurtosis is None:
+            return None
+        if known.regime is EXACT:
+            return known.kurtosis, EXACT
+        if (broken := self._broken(node)) and self.order is None:
+            return None
+        return known.kurtosis, APPROXIMATE if broken else CORRECTED
 
     def notes(self) -> Iterator[str]:
         """Where the 1/n terms correct nothing, and with `order` 1 what has none, and why."""

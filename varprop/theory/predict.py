@@ -23,12 +23,13 @@ def predict(network: Network, inputs: Any = None, *, order: int | None = 0) -> P
     x.x/n = 1; a SymPy expression for one input with that x.x/n; or a `Moments`.
 
     `order` 0 is the limit of infinite width (exact where the regime says so). 1 adds the 1/n term,
-    which is `corrected`, where it is known: second moments, products of two inputs and second
-    moments of gradients in chains of dense layers with Gaussian weights; `notes()` names the
-    assumption that fails elsewhere, and says where a network is so deep and narrow that the terms
-    correct nothing. None is the best there is: the 1/n term where it is known and small, else the
-    limit. The limit is the default, since it is what papers state and the 1/n term of two inputs
-    costs ten two-dimensional integrals for each pair and layer.
+    which is `corrected`, where it is known: second moments, products of two inputs, second moments
+    of gradients and the kurtosis of pre-activations (exact after ReLU-like layers) in chains of
+    dense layers with Gaussian weights; `notes()` names the assumption that fails elsewhere, and
+    says where a network is so deep and narrow that the terms correct nothing. None is the best
+    there is: the 1/n term where it is known and small, else the limit. The limit is the default,
+    since it is what papers state and the 1/n term of two inputs costs ten two-dimensional
+    integrals for each pair and layer.
 
     Raises ValueError for inputs that do not fit, and for layers without a rule.
     """

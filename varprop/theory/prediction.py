@@ -33,7 +33,8 @@ class Prediction(Result):
     Numbers for a numeric network, SymPy expressions for a symbolic one. Values of one input have
     shape (points,), those of pairs (points, points). `moments` and `gradients` are the folds of
     the rules, in the limit; with `order` 1 or None, `value` adds the 1/n term where it is known (to
-    `second_moment`, `variance`, `cross_moment`, `correlation`, `grad_second_moment`). `lengths`,
+    `second_moment`, `variance`, `cross_moment`, `correlation`, `grad_second_moment`), and the
+    `kurtosis` of a pre-activation is that of the width, exact where lengths are. `lengths`,
     `pairs`, `gradient_lengths` and `gradient_terms` hold what is known of finite width at each
     node, or why nothing is; each is computed when it is first asked for. `correlation` is the ratio
     of the means; the mean over networks of each one's correlation differs from it by O(1/n).
@@ -160,6 +161,8 @@ class Prediction(Result):
             return square - law.mean**2, mean_too if np.any(law.mean) else regime
 
         def fourth() -> Entry:
+            if (known := finite.kurtosis(node)) is not None:
+                return known
             normal = WIDE if law.gaussian is None else law.gaussian
             return kurtosis(law), max(normal, mean_too)
 

@@ -21,6 +21,7 @@ from varprop.network import Network, Node, check_network
 from varprop.theory.arguments import check_mean, check_number, check_whole
 from varprop.theory.closed_form import LAYER, solve_step
 from varprop.theory.fold import backward, forward
+from varprop.theory.roots import fixed_points
 
 SECOND = sp.Symbol("q", positive=True)
 MEAN = sp.Symbol("mu", real=True)
@@ -75,9 +76,9 @@ class Recurrence:
     def fixed_points(self) -> tuple[Any, ...]:
         """The q >= 0 with step(q) = q, stable where the slope is below 1; `SECOND` if it is any q.
 
-        Roots whose sign depends on symbols are kept; of a root by Lambert's W the principal branch
-        is given, which is real or not by the symbols. Raises ValueError for a system in (q, mu),
-        and where SymPy finds no solution.
+        Of roots with symbols those that are fixed points at some of many values of these, which
+        other values may make complex or negative. Raises ValueError for a system in (q, mu), and
+        where SymPy finds no solution.
         """
         if self.mean_step is not None:
             raise ValueError(f"fixed points need one unknown, got the system {self}: ask .growth()")
@@ -92,10 +93,9 @@ class Recurrence:
             raise ValueError(
                 f"no formula for the fixed points of {self}: iterate with .values(depth)"
             ) from None
-        if self.step.subs(SECOND, 0) == 0:  # SymPy's roots by Lambert's W are of one branch
+        if self.step.subs(SECOND, 0) == 0:
             found = [sp.S.Zero, *(root for root in found if root != 0)]
-        kept = [root for root in map(sp.factor, found) if root.is_extended_nonnegative is not False]
-        return tuple(root for root in kept if root.is_real is not False)
+        return fixed_points(self.step, SECOND, [sp.factor(root) for root in found])
 
     def growth(self) -> Any:
         """lim q_{l+1} / q_l of a block that is homogeneous, f(a^2 q, a mu) = a^2 f(q, mu).

@@ -36,8 +36,9 @@ def measure(
     each draw, while torch's default generators run on streams of `seed` (they are put back after).
     Every node of `network` is measured in evaluation mode, in the module's own dtype and on its
     device: values, gradients by autograd, and tangents in forward mode. Inputs, tangents and
-    cotangents are those of the explicit engine at the same seed. No parameter, gradient or mode of
-    the module changes. Threads take turns.
+    cotangents are those of the explicit engine at the same seed. No parameter, buffer, gradient or
+    mode of the module changes. A module like the one of which `trace` made `network` is not traced
+    again. Threads take turns.
 
     One network suffices for `compare` where null laws are known (Gaussian weights and biases, one
     input). Of 4 000 true networks of He weights each (n = 32 to 128, depth 5 to 20, ReLU and tanh)

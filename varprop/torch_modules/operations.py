@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from varprop import activations
 from varprop.activations import Activation
+from varprop.activations.torch_names import PARAMETERS
 
 
 class Unsupported(ValueError):
@@ -42,22 +43,12 @@ ELEMENTWISE: dict[str, Entry] = {
     **{
         name: Entry(name)
         for name in (
-            *("relu", "relu6", "selu", "silu", "mish", "tanh", "sigmoid", "hardsigmoid"),
+            *("relu", "relu6", "selu", "gelu", "silu", "mish", "tanh", "sigmoid", "hardsigmoid"),
             *("hardswish", "erf", "sin", "cos", "exp", "abs", "sign"),
         )
     },
-    "leaky_relu": Entry("leaky_relu", {"negative_slope": "a"}),
-    "prelu": Entry("prelu", {"weight": "a"}),
-    "rrelu": Entry("rrelu", {"lower": "lower", "upper": "upper"}),
-    "elu": Entry("elu", {"alpha": "alpha"}),
-    "celu": Entry("celu", {"alpha": "alpha"}),
-    "gelu": Entry("gelu"),
-    "hardtanh": Entry("hardtanh", {"min_val": "low", "max_val": "high"}),
+    **{name: Entry(name, parameters) for name, parameters in PARAMETERS.items()},
     "clamp": Entry("hardtanh", {"min": "low", "max": "high"}),
-    "hardshrink": Entry("hardshrink", {"lambd": "a"}),
-    "softshrink": Entry("softshrink", {"lambd": "a"}),
-    "threshold": Entry("threshold", {"threshold": "a", "value": "value"}),
-    "softplus": Entry("softplus", {"beta": "beta", "threshold": "threshold"}),
     "log_sigmoid": Entry("logsigmoid"),
     "special_erf": Entry("erf"),
     "special_ndtr": Entry("normal_cdf"),

@@ -9,15 +9,13 @@ import torch
 from torch import nn
 from torch.autograd import forward_ad
 
-from varprop.comparison.checks import difference
 from varprop.layers import Dense
 from varprop.montecarlo.record import Record, measure
 from varprop.montecarlo.shared import forward_mode
 from varprop.network import Network
-from varprop.torch_modules.laws import DEFAULTS
 from varprop.torch_modules.modules import kind_of, tensors_of, type_name
 from varprop.torch_modules.reader import Operation
-from varprop.torch_modules.trace import traced
+from varprop.torch_modules.trace import program_of
 
 Values = dict[str, torch.Tensor]
 TELLING = 16  # entries of a continuous law that are the same in two draws by no chance
@@ -36,13 +34,7 @@ class Subject:
     @classmethod
     def of(cls, module: nn.Module, network: Network) -> "Subject":
         """As the first module says; raises ValueError where it is not of the graph `network`."""
-        any_law = DEFAULTS["weights"], DEFAULTS["bias"]
-        found, operations = traced(module, network.sizes[network.input], *any_law)
-        if apart := difference(network, found):
-            raise ValueError(
-                f"{type_name(module)} is of another network: {apart} in the module; "
-                "varprop.trace(module, inputs) gives the network that it is"
-            )
+        operations = program_of(module, network).operations
         dtype, device = kind_of(module)
         if device.type not in ("cpu", "cuda"):
             raise ValueError(

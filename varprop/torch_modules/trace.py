@@ -2,24 +2,47 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from varprop.comparison.checks import difference
 from varprop.network import Network
 from varprop.torch_modules.export import exported
-from varprop.torch_modules.laws import Assigned, Laws
-from varprop.torch_modules.modules import check_module, evaluated, kind_of, one_thread, type_name
+from varprop.torch_modules.laws import DEFAULTS, Assigned, Laws
+from varprop.torch_modules.modules import (
+    check_module,
+    evaluated,
+    kind_of,
+    likeness,
+    one_thread,
+    type_name,
+)
+from varprop.torch_modules.positions import blaming_positions
 from varprop.torch_modules.reader import Operation, Reader
+
+
+class Program(NamedTuple):
+    """The operations of each node after the input, in all modules of this likeness."""
+
+    likeness: tuple
+    operations: tuple[Operation, ...]
 
 
 @dataclass(frozen=True)
 class TracedNetwork(Network):
-    """A network that was read off a module; `modules` has the path in it of each node."""
+    """A network that was read off a module; `modules` has the path in it of each node.
+
+    `program` is how modules like it compute; it is not copied to other processes.
+    """
 
     modules: Mapping[str, str] = field(default_factory=dict, compare=False)
+    program: Program | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "program": None}
 
 
 def trace(
@@ -37,20 +60,41 @@ def trace(
     and for an operation that no layer expresses, with its name and path.
     """
     module = check_module(module)
-    return traced(module, _channels(module, inputs), weights, bias)[0]
+    with blaming_positions(module):
+        channels = _channels(module, inputs)
+    return traced(module, channels, weights, bias)
 
 
 def traced(
     module: nn.Module, channels: int, weights: Laws = None, bias: Laws = None
-) -> tuple[TracedNetwork, tuple[Operation, ...]]:
-    """The network, and how the module computes each node after the input."""
+) -> TracedNetwork:
+    """The network of a module whose inputs have `channels` channels."""
     laws = Assigned("weights", weights), Assigned("bias", bias)
-    with one_thread, evaluated(module):
-        reader = Reader(module, exported(module, channels, *kind_of(module)), *laws)
+    kind = kind_of(module)
+    with one_thread, evaluated(module), blaming_positions(module):
+        reader = Reader(module, exported(module, channels, *kind), *laws)
     for assigned in laws:
         assigned.check_used()
-    network = TracedNetwork(reader.graph.network().nodes, reader.modules)
-    return network, tuple(reader.operations)
+    program = Program(likeness(module), tuple(reader.operations))
+    return TracedNetwork(reader.graph.network().nodes, reader.modules, program)
+
+
+def program_of(module: nn.Module, network: Network) -> Program:
+    """How the module computes the nodes; only a module unlike the one of `network` is traced.
+
+    Raises ValueError where it is not of the graph `network`.
+    """
+    known = network.program if isinstance(network, TracedNetwork) else None
+    if known is not None and known.likeness == likeness(module):
+        return known
+    found = traced(module, network.sizes[network.input], *DEFAULTS.values())
+    if apart := difference(network, found):
+        raise ValueError(
+            f"{type_name(module)} is of another network: {apart} in the module; "
+            "varprop.trace(module, inputs) gives the network that it is"
+        )
+    assert found.program is not None
+    return found.program
 
 
 def _channels(module: nn.Module, inputs: Any) -> int:

@@ -50,8 +50,7 @@ def records(
     kurtosis = sizes * (fourth / np.where(square > 0, square, 1.0)) ** 2
     moving: tuple[Any, ...] = (None, None, None)
     if gram.shape[-1] > points:
-        cross = _diagonal(gram[..., :points, points:])
-        moving = mean[..., points:], _diagonal(gram)[..., points:], cross
+        moving = mean[..., points:], gram[..., points:, points:], gram[..., :points, points:]
     grads = None
     if gradients is not None:
         some = [gradients[name] for name in sums]
@@ -79,7 +78,3 @@ def _scales(exponents: list[torch.Tensor | None]) -> np.ndarray:
 
 def _stacked(tensors: list[torch.Tensor]) -> np.ndarray:
     return torch.stack(tensors).double().cpu().numpy()
-
-
-def _diagonal(matrix: np.ndarray) -> np.ndarray:
-    return np.diagonal(matrix, axis1=-2, axis2=-1)

@@ -10,7 +10,8 @@ For a layer x of n channels, with m = E x_i^2 over networks,
 A dense layer with `Rows` (a, b, c, d) of its weights, a share u of E z^2 from the weights and
 w = 1 - u from biases of kurtosis k:
 
-    f' = u^2 (a (1 + V) + b f/n) + 6 u w + k w^2,     t' = u^2 (c - 1 + c V + d f/n)
+    f' = u^2 (a (1 + V) + b f/n) + 6 u w + k w^2 - 2 (k - 3) u w^2 shift,
+    t' = u^2 (c - 1 + c V + d f/n)
 
 and a homogeneous activation of slopes p, m on both sides of zero multiplies f by
 2 (p^4 + m^4)/(p^2 + m^2)^2 and leaves t: exact at any width, for symmetric weights and biases.
@@ -56,6 +57,15 @@ class Lengths:
     gaussian: bool = False
     base: np.ndarray | None = None
     slopes: tuple[Any, Any] | None = None
+
+    @property
+    def kurtosis(self) -> np.ndarray | None:
+        """E x_i^4 / (E x_i^2)^2 in the `regime`, of W x + b or a multiple; None of other values.
+
+        After an activation `fourth` is known in the limit alone, or the mean is not 0.
+        """
+        signs = self.slopes is None or self.slopes[0] + self.slopes[1] == 0
+        return self.fourth if self.base is not None and signs else None
 
     @property
     def neuron_correlation(self) -> np.ndarray:
@@ -157,7 +167,8 @@ def dense(layer: Dense, law: Moments, x: Lengths) -> Lengths:
         with np.errstate(invalid="ignore", divide="ignore"):
             w = layer.bias_second / law.diagonal
         u = 1 - w
-        fourth = u**2 * fourth + 6 * u * w + kurtosis * w**2
+        moved = 2 * (kurtosis - 3) * u * w**2 * x.shift  # as the share of the weights moves
+        fourth = u**2 * fourth + 6 * u * w + kurtosis * w**2 - moved
         shared, shift = u**2 * shared, u * shift
     normal = all(v is None or v.gaussian or v.variance == 0 for v in (layer.weight_law, bias))
     return Lengths(
