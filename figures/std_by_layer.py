@@ -40,6 +40,7 @@ from varprop.stats import (
     holm,
     overall,
     ratio_test,
+    studentized_test,
 )
 
 PANELS = ("tanh", "relu")

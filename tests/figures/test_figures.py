@@ -16,8 +16,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from figures import checkout, glorot, results, style
-from figures import bands, glorot, results, style
+from figures import bands, checkout, glorot, results, style
 from figures.__main__ import NAMES, main
 from figures.files import data_hash
 from figures.produce import Produced, produce
