@@ -39,6 +39,7 @@ NAMES = (
     "kurtosis_of_weights",
     "pytorch_default",
     "naive_intervals",
+    "overflow_layers",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

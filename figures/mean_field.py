@@ -27,14 +27,16 @@ def settled(field: vp.MeanField, width: int, deficit: float = 0.0) -> np.ndarray
     return np.sqrt(second) * np.stack([one, c * one + np.sqrt(1 - c**2) * other])
 
 
-def judged(relative: np.ndarray, margin: float) -> tuple[str, float, float, float]:
+def judged(
+    relative: np.ndarray, margin: float, level: float = LEVEL
+) -> tuple[str, float, float, float]:
     """The verdict on E relative = 1 within the margin: verdict, gap, low, high."""
     gap = float(relative.mean() - 1)
     try:
-        test = studentized_test(relative, 1.0, LEVEL)
+        test = studentized_test(relative, 1.0, level)
     except ValueError:
         return "UNDECIDED", gap, -np.inf, np.inf
-    low, high = (float(end) for end in test.interval(LEVEL))
+    low, high = (float(end) for end in test.interval(level))
     return str(decide_equivalence(low, high, margin)), gap, low, high
 
 

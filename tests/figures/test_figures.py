@@ -47,6 +47,15 @@ TINY = {
     "lognormal_lengths": {"widths": [4, 6], "ratio": 1, "draws": 256, "margin": 0.4, "bins": 9},
     "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
+    "overflow_layers": {
+        "widths": [8, 16],
+        "widest_float64": 4,
+        "draws": 64,
+        "wide_draws": 64,
+        "width": 16,
+        "tanh_layers": 5,
+        "margin": 0.5,
+    },
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
     "kurtosis_of_weights": {
         "width": 12,
