@@ -40,6 +40,8 @@ NAMES = (
     "pytorch_default",
     "naive_intervals",
     "overflow_layers",
+    "slow_decay",
+    "phase_families",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

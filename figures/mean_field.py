@@ -1,11 +1,12 @@
 """What the mean field figures share: networks at their fixed point, and claims about them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import varprop as vp
-from figures.results import Claim, gap_evidence
+from figures.results import Claim, describe, gap_evidence, percent
 from varprop.stats import decide_equivalence, studentized_test
 
 LEVEL = 1e-4  # of each interval, two-sided
@@ -49,3 +50,55 @@ def ratio_claim(
     evidence = gap_evidence(about["node"], gap, low, high, len(above))
     claim = Claim(about["statement"], verdict, evidence, about["panel"], about["series"], gap)
     return claim, float(above.mean() / below.mean())
+
+
+class Decay(NamedTuple):
+    """1 - c of two inputs by layer: that of the map, and of networks at the layers shown."""
+
+    line: np.ndarray
+    points: list[float]
+    claims: list[Claim]
+    sample: vp.Sample
+    told: dict[str, Any]
+
+
+def decay(
+    field: vp.MeanField,
+    start: float,
+    parameters: Mapping[str, Any],
+    seed: int,
+    device: str,
+    where: tuple[str, str],
+) -> Decay:
+    """Two inputs at the fixed point whose first pre-activations have 1 - c = `start`."""
+    shown, width, margin = parameters["shown"], parameters["width"], parameters["margin"]
+    depth, draws, weight = max(shown), parameters["draws"], field.weight_variance
+    net = stack(str(field.activation), weight, field.bias_variance, width, depth)
+    line = field.iterate_correlation(start, depth - 1)
+    sample = vp.simulate(
+        net,
+        inputs=settled(field, width, start),
+        draws=draws,
+        seed=seed,
+        device=device,
+        engine="explicit",
+        backward=False,
+    )
+    claims, points = [], []
+    for layer in shown:
+        square = sample.values(f"dense_{layer}", "second_moment").mean(1)
+        gap = square - sample.values(f"dense_{layer}", "cross_moment")[:, 0, 1]
+        about = {
+            "statement": "1 − c of two inputs follows the map of the mean field within "
+            f"{percent(margin, 0).lstrip('+')} at every layer shown",
+            "margin": margin,
+            "node": f"dense_{layer}",
+            "panel": where[0],
+            "series": where[1],
+        }
+        claim, ratio = ratio_claim(gap, square, float(line[layer - 1]), about)
+        claims.append(claim)
+        points.append(ratio)
+    law = f"variance {weight:.6g}/n"
+    told = describe(net, weights=law, width=width, depth=depth, draws=draws)
+    return Decay(line, points, claims, sample, told)

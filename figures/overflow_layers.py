@@ -61,8 +61,8 @@ class Passes(NamedTuple):
 
 def parameters(full: bool) -> dict[str, Any]:
     if full:
-        sizes = {"widths": [16, 32, 64, 128, 256, 512], "widest_float64": 256, "draws": 256}
-        return {**sizes, "wide_draws": 256, "width": 256, "tanh_layers": 60, "margin": 0.25}
+        sizes = {"widths": [16, 32, 64, 128, 256, 512], "widest_float64": 128, "draws": 256}
+        return {**sizes, "wide_draws": 160, "width": 256, "tanh_layers": 30, "margin": 0.3}
     sizes = {"widths": [32, 64, 256], "widest_float64": 64, "draws": 256}
     return {**sizes, "wide_draws": 128, "width": 256, "tanh_layers": 20, "margin": 0.35}
 

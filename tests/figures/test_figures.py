@@ -56,6 +56,15 @@ TINY = {
         "tanh_layers": 5,
         "margin": 0.5,
     },
+    "slow_decay": {
+        "width": 16,
+        "draws": 64,
+        "margin": 0.5,
+        "shown": [2, 3],
+        "depth": 300,
+        "tolerance": 0.2,
+    },
+    "phase_families": {"grid": 8, "width": 16, "draws": 64, "margin": 0.4},
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
     "kurtosis_of_weights": {
         "width": 12,
