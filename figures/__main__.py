@@ -42,6 +42,8 @@ NAMES = (
     "overflow_layers",
     "slow_decay",
     "phase_families",
+    "filters",
+    "bases_propagation",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

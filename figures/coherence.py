@@ -55,7 +55,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
     claims = (
         _bound_claim([*packed, *closed], closed),
         *(
-            _random_claim(row, float(e), n, parameters["margin"])
+            random_claim(row, float(e), n, parameters["margin"])
             for row, e, n in zip(random, expected, sizes, strict=True)
         ),
     )
@@ -79,21 +79,24 @@ def _bound_claim(every: list[np.ndarray], closed: list[np.ndarray]) -> Claim:
     return Claim(statement, str(verdict), f"They are off by {met:.1g}", "frames")
 
 
-def _random_claim(row: np.ndarray, expected: float, size: int, margin: float) -> Claim:
+def random_claim(
+    row: np.ndarray, expected: float, size: int, margin: float, series: str = ""
+) -> Claim:
     statement = (
         "the mean coherence of random vectors is that of N(N − 1)/2 independent Beta variables "
         f"within {100 * margin:.0f} % (error rate {LEVEL:g})"
     )
+    name = series or str(size)
     try:
         test = studentized_test(row / expected, 1.0, 2 * LEVEL)
     except ValueError as refusal:
-        return Claim(statement, str(vp.Verdict.UNDECIDED), str(refusal), "random", str(size))
+        return Claim(statement, str(vp.Verdict.UNDECIDED), str(refusal), "random", name)
     low, high = (float(end) for end in test.interval(2 * LEVEL))
     gap = float(test.estimate)
     verdict = overall([decide_equivalence(low, high, margin)])
-    evidence = gap_evidence(f"N = {size}", gap, low, high, len(row))
+    evidence = gap_evidence(series or f"N = {size}", gap, low, high, len(row))
     return Claim(
-        statement, str(verdict), evidence.replace("networks", "draws"), "random", str(size), gap
+        statement, str(verdict), evidence.replace("networks", "draws"), "random", name, gap
     )
 
 

@@ -126,7 +126,7 @@ def _lines(axes: Axes, results: Results, look: Mapping[str, Any]) -> None:
     axes.set(xlim=(0.5, PLANE[0]), ylim=(-0.01, PLANE[1]))
     axes.set_xlabel(style.typeset("weight variance σ_w²"))
     axes.set_ylabel(style.typeset("bias variance σ_b²"))
-    axes.legend(loc="lower right", fontsize=style.SMALL)
+    axes.legend(loc="upper right", fontsize=style.SMALL)
     axes.set_title("critical lines", loc="left", pad=10)
 
 
