@@ -44,6 +44,7 @@ NAMES = (
     "phase_families",
     "filters",
     "bases_propagation",
+    "singular_values",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared",)

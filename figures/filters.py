@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 import varprop as vp
 from figures import style
 from figures.coherence import random_claim
-from figures.results import Claim, Results, provenance, streams
+from figures.results import Claim, Results, Tensors, provenance, streams
 from varprop.montecarlo.devices import find_device
 
 
@@ -54,14 +54,6 @@ LARGE = (
     Filters("ViT-B, hidden of the MLP", 3072, 1, 768),
 )
 LAYERS = {layer.name: layer for layer in (*SHUFFLE, *OTHERS, *LARGE)}
-
-
-class Tensors(NamedTuple):
-    """How the filters were drawn, for the manifest."""
-
-    device: str
-    dtype: str = "float32"
-    engine: str = "explicit"
 
 
 def parameters(full: bool) -> dict[str, Any]:

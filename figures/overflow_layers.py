@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 import varprop as vp
 from figures import style
 from figures.mean_field import judged
-from figures.results import Claim, Results, describe, percent, provenance, streams
+from figures.results import Claim, Results, Tensors, describe, percent, provenance, streams
 from varprop.montecarlo.devices import find_device, find_dtype, flushes
 from varprop.stats import binomial_interval, decide_equivalence, overall
 from varprop.theory import exceedance
@@ -38,14 +38,6 @@ SIZE_LEVEL = 1e-3  # of the typical size, whose logarithm is skew
 NEAR = 2  # layers: what rounding near zero may move the loss by
 SURE = 1e-6  # shares below are none
 ENTRIES = 2**24  # weights held at once
-
-
-class Tensors(NamedTuple):
-    """How the networks were drawn, for the manifest."""
-
-    device: str
-    dtype: str = "float32"
-    engine: str = "explicit"
 
 
 class Passes(NamedTuple):
