@@ -32,11 +32,12 @@ from figures.results import (
 )
 from varprop.montecarlo.devices import find_device
 from varprop.montecarlo.jacobian import jacobian
+from varprop.montecarlo.shared import load_forward_mode
 
 PUBLISHED = {"standard": 0.5, "normalised": 0.8}
 ORDER = 8  # moments of the spectrum
 DIGIT = 0.05  # half a unit of the published digit
-GRID = np.geomspace(0.005, 6.0, 13)
+ENDS = 0.005, 6.0  # of the mean squares of the bands
 
 
 class Bracket(NamedTuple):
@@ -47,11 +48,11 @@ class Bracket(NamedTuple):
 
 
 def parameters(full: bool) -> dict[str, Any]:
-    """The first of the inputs' mean squares is small, the last but one that of unit inputs."""
-    squares = [0.01, 0.1, 0.333, 1.0, 4.0]
+    """Mean squares of the inputs, the smallest and 1 among them, and points of the bands."""
     if full:
-        return {"width": 200, "draws": 96, "margin": 0.02, "squares": squares}
-    return {"width": 64, "draws": 80, "margin": 0.05, "squares": squares}
+        squares = [0.01, 0.1, 0.333, 1.0, 4.0]
+        return {"width": 128, "draws": 240, "margin": 0.03, "squares": squares, "grid": 21}
+    return {"width": 32, "draws": 240, "margin": 0.06, "squares": [0.01, 0.333, 1.0], "grid": 5}
 
 
 def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
@@ -65,12 +66,14 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
             [measured(init, q, width, parameters["draws"], next(seeds), place) for q in squares]
         )
         brackets = np.array([brackets_of(init, q) for q in squares])
-        arrays[f"{init} grid"] = np.array([brackets_of(init, q).mean(1) for q in GRID])
+        grid = np.geomspace(*ENDS, parameters["grid"])
+        bands = np.array([brackets_of(init, q).mean(1) for q in grid])
+        arrays[f"{init} grid"] = np.column_stack([grid, bands])
         arrays[f"{init} brackets"] = brackets
         arrays[f"{init} found"] = found.mean(1)
-        for place_, q in np.ndenumerate(squares):
+        for k, q in enumerate(squares):
             for layer in range(glorot.DEPTH):
-                row, bracket = found[place_][:, layer], Bracket(*brackets[place_][:, layer])
+                row, bracket = found[k][:, layer], Bracket(*brackets[k][:, layer])
                 claims.append(_inside(row, bracket, parameters["margin"], init, q, layer + 1))
         claims += _published(init, dict(zip(squares, found.mean(2), strict=True)))
         net = glorot.network(init, width, width, readout=False)
@@ -122,6 +125,7 @@ def measured(
     init: str, square: float, width: int, draws: int, seed: int, device: torch.device
 ) -> np.ndarray:
     """Average singular value of each layer's Jacobian at random inputs: (draws, layers)."""
+    load_forward_mode()
     generator = torch.Generator(device).manual_seed(seed)
     how = (generator, torch.float64, device)
     net, found = one_layer(init, width), []
@@ -188,14 +192,15 @@ def draw(results: Results) -> Figure:
         arrays = results.arrays
         _band(left, results, init, look, layers, arrays[f"{init} brackets"][shown].T)
         _points(left, results, init, look, layers, arrays[f"{init} found"][shown])
-        _band(right, results, init, look, GRID, arrays[f"{init} grid"])
+        grid, *bands = arrays[f"{init} grid"].T
+        _band(right, results, init, look, grid, np.column_stack(bands))
         _points(right, results, init, look, about["squares"], arrays[f"{init} found"].mean(1))
     left.set(xlabel="layer", ylabel="average singular value", ylim=(0.2, 1.08))
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(loc="upper left", fontsize=style.SMALL, ncols=2)
     right.set(xscale="log", xlabel="E x² of the inputs")
     right.xaxis.set_minor_locator(NullLocator())
-    right.set_xticks([0.01, 0.1, 1], [0.01, 0.1, 1])
+    right.set_xticks([0.01, 0.1, 1])
     right.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     style.letter(left, "by layer")
     style.letter(right, "by size of the inputs")

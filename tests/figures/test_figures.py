@@ -67,7 +67,13 @@ TINY = {
     "phase_families": {"grid": 8, "width": 16, "draws": 64, "margin": 0.4},
     "filters": {"draws": 300, "margin": 0.2, "measured": ["LeNet-5, C1: 5×5"]},
     "bases_propagation": {"width": 16, "depth": 5, "draws": 400, "steps": 20, "margin": 0.4},
-    "singular_values": {"width": 12, "draws": 80, "margin": 0.4, "squares": [0.01, 1.0]},
+    "singular_values": {
+        "width": 12,
+        "draws": 240,
+        "margin": 0.4,
+        "squares": [0.01, 1.0],
+        "grid": 2,
+    },
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
     "kurtosis_of_weights": {
         "width": 12,

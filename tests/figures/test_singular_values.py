@@ -27,7 +27,7 @@ def test_the_bracket_of_four_places_is_its_mean():
 
 @pytest.mark.statistical
 def test_layers_are_judged_by_the_law_they_were_drawn_from(seed):
-    found = measured("standard", 0.5, 40, 80, seed, torch.device("cpu"))
+    found = measured("standard", 0.5, 32, 240, seed, torch.device("cpu"))
     right, wrong = brackets_of("standard", 0.5), brackets_of("normalised", 0.5)
 
     def verdict(brackets: np.ndarray) -> str:
