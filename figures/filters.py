@@ -144,7 +144,7 @@ def _counts(axes: Axes, results: Results) -> None:
     axes.set(xscale="log", yscale="log", xlim=(14, ends[1]), ylim=ends)
     axes.set(xlabel="dimension m of a filter", ylabel="number of filters N")
     axes.text(17, 1100, "more filters\nthan dimensions", fontsize=style.SMALL)
-    axes.xaxis.set_minor_locator(LogLocator(10, np.arange(2, 10)))
+    axes.xaxis.set_minor_locator(LogLocator(10, [float(k) for k in range(2, 10)]))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(loc="lower right", fontsize=style.SMALL)
     style.letter(axes, "filters against dimensions")

@@ -308,10 +308,11 @@ def _sizes(axes: Axes, results: Results) -> None:
 
 def _dtypes() -> list[Line2D]:
     """Entries of the legend of both panels; the right one may lack a dtype."""
-    return [
-        Line2D([], [], label=dtype, markerfacecolor="white", **look)
-        for dtype, look in zip(DTYPES, style.SERIES, strict=True)
-    ]
+    lines = []
+    for dtype, look in zip(DTYPES, style.SERIES, strict=True):
+        lines.append(Line2D([], [], label=dtype, markerfacecolor="white"))
+        lines[-1].set(**look)
+    return lines
 
 
 def _lost(axes: Axes, results: Results, stack: str, panel: str) -> None:

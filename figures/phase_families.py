@@ -121,7 +121,8 @@ def _lines(axes: Axes, results: Results, look: Mapping[str, Any]) -> None:
         label = f"{label} ({doubted})" if doubted else label
         axes.plot(*line, color=color, linestyle=kind["linestyle"], label=label)
         axes.plot(*line[:, 0], ".", color=color, markersize=4)
-        _mark(axes, *mark, kind["marker"], look)
+        weight, bias, factor = (float(v) for v in mark)
+        _mark(axes, weight, bias, factor, str(kind["marker"]), look)
         style.doubt(axes, doubted)
     axes.set(xlim=(0.5, PLANE[0]), ylim=(-0.01, PLANE[1]))
     axes.set_xlabel(style.typeset("weight variance σ_w²"))
