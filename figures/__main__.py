@@ -44,6 +44,12 @@ NAMES = (
     "kurtosis_of_weights",
     "pytorch_default",
     "naive_intervals",
+    "overflow_layers",
+    "slow_decay",
+    "phase_families",
+    "filters",
+    "bases_propagation",
+    "singular_values",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
 TRAINING = ("initializers_compared", "he_depth", "trainability", "constant_weights")

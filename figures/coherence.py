@@ -55,7 +55,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
     claims = (
         _bound_claim([*packed, *closed], closed),
         *(
-            _random_claim(row, float(e), n, parameters["margin"])
+            random_claim(row, float(e), n, parameters["margin"])
             for row, e, n in zip(random, expected, sizes, strict=True)
         ),
     )
@@ -79,15 +79,18 @@ def _bound_claim(every: list[np.ndarray], closed: list[np.ndarray]) -> Claim:
     return Claim(statement, str(verdict), f"They are off by {met:.1g}", "frames", error_rate=0.0)
 
 
-def _random_claim(row: np.ndarray, expected: float, size: int, margin: float) -> Claim:
+def random_claim(
+    row: np.ndarray, expected: float, size: int, margin: float, series: str = ""
+) -> Claim:
     statement = (
         "the mean coherence of random vectors is that of N(N − 1)/2 independent Beta variables "
         f"within {100 * margin:.0f} % (error rate {LEVEL:g})"
     )
+    name = series or str(size)
     found, gap = mean_is(row / expected, 1.0, margin, 2 * LEVEL), float(row.mean() / expected - 1)
-    evidence = gap_evidence(f"N = {size}", gap, found.low, found.high, len(row))
+    evidence = gap_evidence(series or f"N = {size}", gap, found.low, found.high, len(row))
     evidence = found.refusal or evidence.replace("networks", "draws")
-    return Claim(statement, str(found.verdict), evidence, "random", str(size), gap, ERROR_RATE)
+    return Claim(statement, str(found.verdict), evidence, "random", name, gap, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 import varprop as vp
 from figures import mean_field, style
-from figures.results import Results, describe, percent, provenance, streams
+from figures.results import Results, provenance, streams
 
 BIAS, START = 0.05, 0.3
 SERIES = {"ordered": 1.3, "edge of chaos": None, "chaotic": 2.5}  # weight variances
@@ -38,51 +38,20 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
     fields = [vp.mean_field("tanh", weight_variance=w, bias_variance=BIAS) for w in weights]
     names = ("depth_scale_q", "depth_scale_c", "depth_scale_gradient")
     scales = np.array([[getattr(field, name) for name in names] for field in fields])
-    shown, width, depth = parameters["shown"], parameters["width"], max(parameters["shown"])
-    lines, points = [], []
-    claims, networks, samples = [], {}, []
+    found, claims = {}, []
     for series, own in zip(SERIES, streams(seed, len(SERIES)), strict=True):
-        weight = weight_of(series)
-        field = vp.mean_field("tanh", weight_variance=weight, bias_variance=BIAS)
-        line = field.iterate_correlation(START, depth - 1)
-        net = mean_field.stack("tanh", weight, BIAS, width, depth)
-        sample = vp.simulate(
-            net,
-            inputs=mean_field.settled(field, width, START),
-            draws=parameters["draws"],
-            seed=own,
-            device=device,
-            engine="explicit",
-        )
-        found = []
-        for layer in shown:
-            square = sample.values(f"dense_{layer}", "second_moment").mean(1)
-            gap = square - sample.values(f"dense_{layer}", "cross_moment")[:, 0, 1]
-            about = {
-                "statement": "1 − c of two inputs follows the map of the mean field within "
-                f"{percent(parameters['margin'], 0).lstrip('+')} at every layer shown",
-                "margin": parameters["margin"],
-                "node": f"dense_{layer}",
-                "panel": PANEL,
-                "series": series,
-            }
-            claim, ratio = mean_field.ratio_claim(gap, square, float(line[layer - 1]), about)
-            claims.append(claim)
-            found.append(ratio)
-        law = f"variance {weight:.6g}/n"
-        networks[series] = describe(
-            net, weights=law, width=width, depth=depth, draws=parameters["draws"]
-        )
-        samples.append(sample)
-        lines.append(line)
-        points.append(found)
+        field = vp.mean_field("tanh", weight_variance=weight_of(series), bias_variance=BIAS)
+        found[series] = mean_field.decay(field, START, parameters, own, device, (PANEL, series))
+        claims += found[series].claims
     arrays = {
         "weights": weights,
         "scales": scales,
-        "lines": np.array(lines),
-        "points": np.array(points),
-        "shown": np.array(shown),
+        "lines": np.array([made.line for made in found.values()]),
+        "points": np.array([made.points for made in found.values()]),
+        "shown": np.array(parameters["shown"]),
     }
+    samples = [made.sample for made in found.values()]
+    networks = {series: made.told for series, made in found.items()}
     return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks))
 
 

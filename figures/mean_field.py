@@ -1,12 +1,13 @@
 """What the mean field figures share: networks at their fixed point, and claims about them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import varprop as vp
 from figures.judging import mean_is
-from figures.results import ERROR_RATE, Claim, gap_evidence
+from figures.results import ERROR_RATE, Claim, describe, gap_evidence, percent
 from varprop.stats import studentized_test
 
 LEVEL = 1e-4  # of each interval, two-sided
@@ -28,9 +29,11 @@ def settled(field: vp.MeanField, width: int, deficit: float = 0.0) -> np.ndarray
     return np.sqrt(second) * np.stack([one, c * one + np.sqrt(1 - c**2) * other])
 
 
-def judged(relative: np.ndarray, margin: float) -> tuple[str, float, float, float]:
+def judged(
+    relative: np.ndarray, margin: float, level: float = LEVEL
+) -> tuple[str, float, float, float]:
     """The verdict on E relative = 1 within the margin: verdict, gap, low, high."""
-    found = mean_is(relative, 1.0, margin, LEVEL)
+    found = mean_is(relative, 1.0, margin, level)
     return str(found.verdict), float(relative.mean() - 1), found.low, found.high
 
 
@@ -62,3 +65,55 @@ def ratio_band(
 def _relative(above: np.ndarray, below: np.ndarray, expected: float) -> np.ndarray:
     """Draws of (E above - expected E below) / (expected E below)."""
     return (above - expected * below) / (expected * below.mean())
+
+
+class Decay(NamedTuple):
+    """1 - c of two inputs by layer: that of the map, and of networks at the layers shown."""
+
+    line: np.ndarray
+    points: list[float]
+    claims: list[Claim]
+    sample: vp.Sample
+    told: dict[str, Any]
+
+
+def decay(
+    field: vp.MeanField,
+    start: float,
+    parameters: Mapping[str, Any],
+    seed: int,
+    device: str,
+    where: tuple[str, str],
+) -> Decay:
+    """Two inputs at the fixed point whose first pre-activations have 1 - c = `start`."""
+    shown, width, margin = parameters["shown"], parameters["width"], parameters["margin"]
+    depth, draws, weight = max(shown), parameters["draws"], field.weight_variance
+    net = stack(str(field.activation), weight, field.bias_variance, width, depth)
+    line = field.iterate_correlation(start, depth - 1)
+    sample = vp.simulate(
+        net,
+        inputs=settled(field, width, start),
+        draws=draws,
+        seed=seed,
+        device=device,
+        engine="explicit",
+        backward=False,
+    )
+    claims, points = [], []
+    for layer in shown:
+        square = sample.values(f"dense_{layer}", "second_moment").mean(1)
+        gap = square - sample.values(f"dense_{layer}", "cross_moment")[:, 0, 1]
+        about = {
+            "statement": "1 − c of two inputs follows the map of the mean field within "
+            f"{percent(margin, 0).lstrip('+')} at every layer shown",
+            "margin": margin,
+            "node": f"dense_{layer}",
+            "panel": where[0],
+            "series": where[1],
+        }
+        claim, ratio = ratio_claim(gap, square, float(line[layer - 1]), about)
+        claims.append(claim)
+        points.append(ratio)
+    law = f"variance {weight:.6g}/n"
+    told = describe(net, weights=law, width=width, depth=depth, draws=draws)
+    return Decay(line, points, claims, sample, told)

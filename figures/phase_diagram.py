@@ -45,37 +45,42 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         diagram = vp.phase_diagram(panel, weights, biases)
         arrays[f"{panel} chi"] = diagram.chi_perp
         arrays[f"{panel} divergent"] = diagram.phase == "divergent"
-        arrays[f"{panel} line"] = _line(panel)
+        arrays[f"{panel} line"] = line_of(panel)
         found = []
         for weight, bias in marks:
             weight = vp.critical_line(panel, bias) if weight == "critical" else weight
             field = vp.mean_field(panel, weight_variance=float(weight), bias_variance=bias)
-            claim, measured, sample, about = _measured(field, parameters, next(seeds), device)
+            claim, factor, sample, about = measured(field, parameters, next(seeds), device)
             claims.append(claim)
             samples.append(sample)
             networks[f"{panel}, {weight:.3g}, {bias:.3g}"] = about
-            found.append((weight, bias, field.chi_perp, measured))
+            found.append((weight, bias, field.chi_perp, factor))
         arrays[f"{panel} marks"] = np.array(found, float)
     return Results(arrays, tuple(claims), provenance(parameters, seed, samples, networks))
 
 
-def _line(panel: str) -> np.ndarray:
+def line_of(panel: str, highest: float = WIDEST[1]) -> np.ndarray:
     """The critical line where its fixed point is stable: (2, points), weight and bias variance."""
     phi, first = vp.activation(panel), vp.critical_point(panel)
     q = np.geomspace(max(first.fixed_point, 1e-3), 60.0, 400)
     slope = phi.derivative_second_moment(q)
     bias = q - phi.second_moment(q) / slope
-    kept = (phi.second_moment_slope(q) <= slope) & (bias <= WIDEST[1])
+    kept = (phi.second_moment_slope(q) <= slope) & (bias <= highest)
     start = np.array([[first.weight_variance], [first.bias_variance]])
     line = np.concatenate([start, np.stack([1 / slope, bias])[:, kept]], 1)
-    return line if first.bias_variance <= WIDEST[1] else line[:, :0]
+    return line if first.bias_variance <= highest else line[:, :0]
 
 
-def _measured(field: vp.MeanField, parameters: Mapping[str, Any], seed: int, device: str) -> tuple:
-    """The claim at one mark, the measured factor per layer, the sample, and what was drawn."""
+def measured(field: vp.MeanField, parameters: Mapping[str, Any], seed: int, device: str) -> tuple:
+    """The claim at one mark, the measured factor per layer, the sample, and what was drawn.
+
+    Inputs are at the fixed point where it is a positive number; else unit inputs, which are as good
+    for homogeneous activations.
+    """
     width, (low, high), panel = parameters["width"], LAYERS, str(field.activation)
     net = mean_field.stack(panel, field.weight_variance, field.bias_variance, width, DEPTH)
-    inputs = mean_field.settled(field, width)[:1]
+    within = 0 < field.fixed_point < np.inf
+    inputs = mean_field.settled(field, width)[:1] if within else None
     sample = vp.simulate(
         net, inputs=inputs, draws=parameters["draws"], seed=seed, device=device, engine="explicit"
     )

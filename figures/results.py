@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -122,6 +122,14 @@ class Drawn(Protocol):
     def dtype(self) -> str: ...
     @property
     def engine(self) -> str: ...
+
+
+class Tensors(NamedTuple):
+    """How tensors were drawn outside of a sample, for the manifest."""
+
+    device: str
+    dtype: str = "float32"
+    engine: str = "explicit"
 
 
 def provenance(

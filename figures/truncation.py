@@ -18,7 +18,7 @@ from matplotlib.ticker import FormatStrFormatter, NullFormatter
 
 import varprop as vp
 from figures import style
-from figures.results import ERROR_RATE, Claim, Results, percent, provenance, streams
+from figures.results import ERROR_RATE, Claim, Results, Tensors, percent, provenance, streams
 from varprop.laws import clipped_moment
 from varprop.montecarlo.devices import find_device
 from varprop.stats import SharpTest, decide_exact, holm, overall, ratio_test
@@ -30,14 +30,6 @@ GRID = {"asked": np.geomspace(0.015, 6.0, 90), "cuts": np.linspace(0.1, 4.0, 79)
 FALSE_PASS = 1e-4
 OUTLIERS = 1e-9  # the rate of each report
 LEVEL = 0.05  # of the bars, simultaneously over the points of a series
-
-
-class Tensors(NamedTuple):
-    """How the tensors were drawn, for the manifest."""
-
-    device: str
-    dtype: str = "float32"
-    engine: str = "explicit"
 
 
 class Cut(NamedTuple):

@@ -53,6 +53,33 @@ TINY = {
     "lognormal_lengths": {"widths": [4, 6], "ratio": 1, "draws": 256, "margin": 0.4, "bins": 9},
     "fluctuation_growth": {"width": 16, "depth": 2, "draws": 512, "margin": 0.45},
     "mean_against_median": {"width": 6, "depth": 3, "draws": 256, "margin": 0.4},
+    "overflow_layers": {
+        "widths": [8, 16],
+        "widest_float64": 4,
+        "draws": 64,
+        "wide_draws": 64,
+        "width": 16,
+        "tanh_layers": 5,
+        "margin": 0.5,
+    },
+    "slow_decay": {
+        "width": 16,
+        "draws": 64,
+        "margin": 0.5,
+        "shown": [2, 3],
+        "depth": 300,
+        "tolerance": 0.2,
+    },
+    "phase_families": {"grid": 8, "width": 16, "draws": 64, "margin": 0.4},
+    "filters": {"draws": 300, "margin": 0.2, "measured": ["LeNet-5, C1: 5×5"]},
+    "bases_propagation": {"width": 16, "depth": 5, "draws": 400, "steps": 20, "margin": 0.4},
+    "singular_values": {
+        "width": 12,
+        "draws": 240,
+        "margin": 0.4,
+        "squares": [0.01, 1.0],
+        "grid": 2,
+    },
     "truncation": {"entries": 1024, "margin": 0.4, "asked": [0.1, 1.0], "cuts": [0.5, 2.0]},
     "kurtosis_of_weights": {
         "width": 12,
@@ -243,7 +270,8 @@ def test_every_claim_is_in_the_caption(made):
     drawn = " ".join(text.get_text() for text in module(made.name).draw(made.first.results).texts)
     drawn = drawn.replace("\N{NO-BREAK SPACE}", " ")
     for claim in style.told(made.first.results.claims):
-        assert f"{claim.verdict}: {claim.statement}"[:60] in drawn
+        told = f"{claim.verdict}: {claim.statement}".replace("\N{NO-BREAK SPACE}", " ")
+        assert told[:60] in drawn
 
 
 def with_doubt(made, places, verdict) -> Results:

@@ -47,6 +47,14 @@ def find_dtype(dtype: "str | torch.dtype") -> torch.dtype:
     return DTYPES[name]
 
 
+def flushes(dtype: torch.dtype, device: str) -> bool:
+    """Whether products in `dtype` lose subnormal numbers on the device."""
+    place, limits = find_device(device), torch.finfo(dtype)
+    tiny = torch.full((1, 64, 64), limits.smallest_normal * limits.eps * 8, dtype=dtype)
+    product = tiny.to(place) @ torch.eye(64, dtype=dtype, device=place)[None]
+    return not bool(product.any())
+
+
 def whole(name: str, value: Any, least: int) -> int:
     """The value as an int; ValueError for what is no whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

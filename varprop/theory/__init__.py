@@ -3,7 +3,7 @@
 from varprop.theory.finite_width import LengthLaw, Lengths, gradient_law, length_law
 from varprop.theory.fold import backward, forward, tangents
 from varprop.theory.ntk import ntk
-from varprop.theory.precision import Range, range_of
+from varprop.theory.precision import Range, exceedance, range_of
 from varprop.theory.predict import predict
 from varprop.theory.prediction import Prediction
 from varprop.theory.recurrence import LAYER, MEAN, SECOND, START, Recurrence, recurrence
@@ -24,6 +24,7 @@ __all__ = [
     "Recurrence",
     "Rounding",
     "backward",
+    "exceedance",
     "forward",
     "gradient_law",
     "jacobian_spectrum",

@@ -12,6 +12,9 @@ hardware flushes), which changes the second moment that the next layer sees,
 
 and the signal is lost, all zeros, when no entry is expected to survive. Sums that are accumulated
 in the same dtype lose their small terms one by one, which comes up to two layers earlier.
+
+That is the layer by the mean second moment. Over depths comparable to the width networks differ by
+orders of magnitude, and `exceedance` tells the share of them that is beyond any bound.
 """
 
 from functools import cache
@@ -22,7 +25,11 @@ import torch
 from scipy import integrate, special
 
 from varprop.layers import Dense
+from varprop.network import Network
+from varprop.theory.finite_width import length_law
 from varprop.theory.prediction import Prediction
+
+POINTS, REACH = 2001, 12  # of the integral over log-lengths, and its reach in deviations
 
 
 class Range(NamedTuple):
@@ -51,10 +58,16 @@ def range_of(
     """The nodes at which a plain forward pass in `dtype` overflows, and loses its signal.
 
     For networks of nearly Gaussian nodes, such as linear ones. `flush`: the hardware sets
-    subnormal numbers to zero. Raises ValueError for a symbolic prediction.
+    subnormal numbers to zero. Raises ValueError for a symbolic prediction, and for float64, beyond
+    whose range second moments are not known as floats.
     """
     if theory.symbolic:
         raise ValueError("a range needs numbers, and this prediction has SymPy symbols")
+    if dtype == torch.float64:
+        raise ValueError(
+            "a range is known for dtypes below float64, got float64: the squares of its largest "
+            "numbers are no floats; use exceedance, which counts in logarithms"
+        )
     limits = torch.finfo(dtype)
     step = limits.smallest_normal if flush else limits.smallest_normal * limits.eps
     cut = step if flush else step / 2
@@ -64,15 +77,45 @@ def range_of(
         q = theory.value(name, "second_moment")[point]
         if inputs:  # the exact gain of the layer, on the second moment that was stored below
             before = inputs[0]
-            q = stored[before] * q / max(theory.value(before, "second_moment")[point], 1e-300)
+            q = stored[before] * (q / max(theory.value(before, "second_moment")[point], 1e-300))
         largest = np.sqrt(q) * expected_extreme(theory.network.sizes[name])
         dense = isinstance(theory.network[name].layer, Dense)
         if overflow is None and largest > limits.max:
             overflow = name
+        if not np.isfinite(q):
+            break
         if dense and underflow is None and largest < cut:
             underflow = name
         stored[name] = _stored(q, step, flush) if dense else q
     return Range(overflow, underflow)
+
+
+def exceedance(network: Network, node: str, log_bound: float) -> float:
+    """P(max |z_i| > e^log_bound) at the dense `node`, over networks at a unit input.
+
+    Given the layer x below, the n entries are independent N(0, Var(w) |x|^2), so
+
+        P = E[1 - (1 - erfc(bound / sqrt(2 Var(w) |x|^2)))^n],     |x|^2 by `length_law`.
+
+    Raises ValueError for other nodes, and where `length_law` refuses the network.
+    """
+    layer = network[node].layer
+    if not isinstance(layer, Dense):
+        raise ValueError(
+            f"exceedance is that of the Gaussian entries of a dense layer, and {node!r} is "
+            f"{type(layer).__name__}; name a dense node"
+        )
+    law = length_law(network, node=node)  # which checks the weights of this layer too
+    below, y, mass = network[node].inputs[0], np.zeros(1), np.ones(1)
+    if below != network.input:
+        law = length_law(network, node=below)
+        y, step = np.linspace(-REACH, REACH, POINTS, retstep=True)
+        y = law.log_mean + law.log_variance**0.5 * y
+        mass = law.log_density(y) * law.log_variance**0.5 * step
+    deviation = (y + np.log(float(layer.fan_in * layer.weight_variance))) / 2
+    tail = special.erfc(np.exp(np.minimum(log_bound - deviation, 300.0)) / np.sqrt(2))
+    with np.errstate(divide="ignore"):
+        return float(mass @ -np.expm1(layer.fan_out * np.log1p(-tail)))
 
 
 def _stored(q: float, step: float, flush: bool) -> float:

@@ -9,6 +9,7 @@ from varprop.ledger.claim import Claim, Evidence, Experiment, Settings
 from varprop.ledger.experiments import digits, networks
 from varprop.ledger.statements.he import square, variance
 from varprop.montecarlo import Sample, simulate
+from varprop.montecarlo.devices import flushes
 from varprop.network import Network
 from varprop.stats import Verdict
 from varprop.theory import predict, range_of
@@ -57,7 +58,7 @@ def _underflow(dtype: torch.dtype, depth: int, within: int) -> Experiment:
 
     def run(settings: Settings) -> Evidence:
         net = _linear(256, depth, 0.01)
-        node = range_of(predict(net), dtype, flush=_flushes(dtype, settings)).underflow
+        node = range_of(predict(net), dtype, flush=flushes(dtype, settings.device)).underflow
         predicted = _layer(node)
         sample = _plain(net, label, settings)
         layers = [name for name, layer, _ in net if layer.parameter_count()]
@@ -84,16 +85,6 @@ def _plain(net: Network, dtype: str, settings: Settings) -> Sample:
         engine="explicit",
         track_scale=False,
     )
-
-
-def _flushes(dtype: torch.dtype, settings: Settings) -> bool:
-    """Whether products in `dtype` lose subnormal numbers on this hardware."""
-    place = "cuda" if settings.device == "auto" and torch.cuda.is_available() else settings.device
-    place = "cpu" if place == "auto" else place
-    limits = torch.finfo(dtype)
-    tiny = torch.full((1, 64, 64), limits.smallest_normal * limits.eps * 8, dtype=dtype)
-    product = tiny.to(place) @ torch.eye(64, dtype=dtype, device=place)[None]
-    return not bool(product.any())
 
 
 def _layer(node: str | None) -> int:
