@@ -127,7 +127,9 @@ def columns(sample):
         found[name, "tangent"] = record.tangent_second[:, -1, -1] * back
         if record.second.shape[-1] > 1:
             s = record.second
-            found[name, "distance"] = s[:, 0, 0] + s[:, 1, 1] - 2 * s[:, 0, 1]
+            sizes = s[:, 0, 0] + s[:, 1, 1]
+            apart = sizes - 2 * s[:, 0, 1]  # of equal inputs it is rounding, and 0 in one engine
+            found[name, "distance"] = np.where(np.abs(apart) > 1e-14 * sizes, apart, 0.0)
     return found
 
 
