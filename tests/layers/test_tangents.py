@@ -115,6 +115,24 @@ def test_values_with_the_tangents_of_another_input(name, rng):
         assert abs(found[p, o] - expected) < 1e-6 * np.sqrt(x.second[0, 0] * y.second[1, 1])
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("multiple", [3.7, -3.7, 0.02, -1.0])
+def test_two_inputs_that_are_multiples(name, multiple, rng):
+    """z' = a z: moments of one Gaussian, where the angle between z and z' is all rounding."""
+    phi, one = ACTIVATIONS[name], rng.standard_normal((4, 6))
+    one[1] = multiple * one[0]
+    covariance = one @ one.T / 6
+    z, y = states(covariance)
+    found = Elementwise(phi).tangents((z,), (y,)).second
+    q, (first, last) = covariance[0, 0], covariance[0, 2:]
+    places = np.array([kink / np.sqrt(q) / a for kink in phi.kinks for a in (1, multiple)])
+    (u,), (weight,) = panels(np.array([[-REACH]]), np.array([[REACH]]), places[None])
+    at = np.sqrt(q) * u
+    line = first * last / q * (u**2 - 1) + covariance[2, 3]
+    expected = (phi.slope(at) * phi.slope(multiple * at) * line * density(u)) @ weight
+    assert abs(found[0, 1] - expected) < 1e-7 * np.sqrt(covariance[2, 2] * covariance[3, 3])
+
+
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_two_inputs_that_are_one(name, rng):
     """Duplicates have the moments of one; nearly equal ones have them nearly."""

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from varprop.activations import Activation
+from varprop.activations.pairs import deficit, ray_gap
 from varprop.layers.kernels import pairs
 from varprop.moments import Moments, Tangents
 
 STEP = 1e-4  # of the central difference, in units of the standard deviations
+RAY = float(np.finfo(float).eps) / STEP  # a squared sine that rounding moves as much as a step does
 
 Array = np.ndarray
 Kernel = Callable[..., Array]
@@ -82,14 +84,16 @@ def _products(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> A
     kernel = phi.slope_function.kernel if phi.jumps else phi.derivative_kernel
     q, gap = z.diagonal, z.gap[..., p, o]
     apart = (first[0] - first[1]) * (last[0] - last[1])
-    ahead, behind = (
-        kernel(
-            q[..., p] + 2 * step * first[0] * last[0],
-            q[..., o] + 2 * step * first[1] * last[1],
-            gap=gap + step * apart,
-        )
-        for step in (STEP, -STEP)
-    )
+    ray = _ray(q[..., p], q[..., o], gap)
+    ends = []
+    for step in (STEP, -STEP):
+        here = q[..., p] + 2 * step * first[0] * last[0]
+        there = q[..., o] + 2 * step * first[1] * last[1]
+        value = kernel(here, there, gap=np.where(ray == 0, gap + step * apart, ray_gap(here, there)))
+        if np.any(ray):
+            value = np.where(ray == 0, value, kernel(here, there, np.where(ray == 0, 1.0, ray)))
+        ends.append(value)
+    ahead, behind = ends
     scale = size[..., p] * size[..., o]
     return y.second[..., p, o] * (ahead + behind) / 2 + scale * (ahead - behind) / (2 * STEP)
 
@@ -113,6 +117,13 @@ def _crosses(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> Ar
         for step in (STEP * unit, -STEP * unit)
     )
     return size * (ahead - behind) / (2 * STEP * unit)
+
+
+def _ray(q1: Array, q2: Array, gap: Array) -> Array:
+    """The sign of c where z' is a multiple of z to rounding, else 0, and where the gap tells."""
+    scale, missing = np.sqrt(q1 * q2), deficit(q1, q2, gap)
+    close = missing * (2 - missing) * scale < RAY * gap
+    return np.where(close & (scale > 0), np.sign(1 - missing), 0.0)
 
 
 def _covariances(z: Moments, y: Tangents, p: Array, o: Array, at: Array) -> Array:
