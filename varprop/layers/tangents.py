@@ -30,7 +30,15 @@ Kernel = Callable[..., Array]
 
 
 def moved(phi: Activation, z: Moments, y: Tangents) -> Tangents:
-    """The law of t = phi'(z) y, where y is the tangent of the Gaussian z."""
+    """The law of t = phi'(z) y, where y is the tangent of the Gaussian z.
+
+    Raises ValueError where E z y' of two sites has no rule.
+    """
+    if y.cross is not None and np.any(np.isnan(y.cross)):
+        raise ValueError(
+            f"no rule for the tangents of two inputs through {phi}, as a function that jumps was "
+            "added to its argument; give one input, or measure this network with varprop.simulate"
+        )
     q, along = z.diagonal, _own_cross(y)
     live = np.where(q > 0, q, 1.0)
     explained = along**2 / live  # the part of E y^2 that z explains
@@ -49,7 +57,7 @@ def moved(phi: Activation, z: Moments, y: Tangents) -> Tangents:
 def cross_of(x: Moments, t: Tangents) -> Array:
     """E x t' over sites: that of t, or of x = phi(z), t = phi'(z) y.
 
-    Raises ValueError for two sites where phi jumps.
+    It is nan, for no rule, between two sites where phi jumps.
     """
     if t.cross is not None:
         return t.cross
@@ -64,7 +72,7 @@ def cross_of(x: Moments, t: Tangents) -> Array:
     cross[..., sites, sites] = _own_cross(y) * along
     rows, columns = pairs(sites.size)
     for p, o in ((rows, columns), (columns, rows)) if rows.size else ():
-        cross[..., p, o] = _crosses(phi, z, y, p, o)
+        cross[..., p, o] = np.nan if phi.jumps else _crosses(phi, z, y, p, o)
     return cross
 
 
@@ -89,7 +97,9 @@ def _products(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> A
     for step in (STEP, -STEP):
         here = q[..., p] + 2 * step * first[0] * last[0]
         there = q[..., o] + 2 * step * first[1] * last[1]
-        value = kernel(here, there, gap=np.where(ray == 0, gap + step * apart, ray_gap(here, there)))
+        value = kernel(
+            here, there, gap=np.where(ray == 0, gap + step * apart, ray_gap(here, there))
+        )
         if np.any(ray):
             value = np.where(ray == 0, value, kernel(here, there, np.where(ray == 0, 1.0, ray)))
         ends.append(value)
@@ -100,11 +110,6 @@ def _products(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> A
 
 def _crosses(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> Array:
     """E phi(z) phi'(z') y' at the sites p of z and o of z'."""
-    if phi.jumps:
-        raise ValueError(
-            f"no rule for E x t' of two inputs through {phi}, which jumps; give one input, or "
-            "measure this network with varprop.simulate"
-        )
     size, q, gap = _size(y)[..., o], z.diagonal, z.gap[..., p, o]
     other, own = _covariances(z, y, p, o, o) / size
     unit = np.sqrt(np.where(q[..., o] > 0, q[..., o], 1.0))

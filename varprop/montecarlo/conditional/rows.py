@@ -96,9 +96,9 @@ def frame(rows: Rows, *, strict: bool = False) -> Frame:
 
     With r the least part of a vector that is off the span of all the others, E E' = 1 to eps/r^2
     after one Cholesky, at worst eps^(3/4) here, and to eps after two; x = lower E to eps/r.
-    `strict`: one is taken where each vector has half of it off the span of those before. A vector in their span may look independent
-    by rounding, after others that nearly are: the first Cholesky then leaves rows that are far from
-    orthonormal, and the second one tells.
+    `strict`: one is taken where each vector has half of it off the span of those before. A vector
+    in their span may look independent by rounding, after others that nearly are: the first Cholesky
+    then leaves rows that are far from orthonormal, and the second one tells.
     """
     lower, inverse, left = _cholesky(rows.gram)
     eps = torch.finfo(lower.dtype).eps
