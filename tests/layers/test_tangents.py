@@ -128,11 +128,20 @@ def test_two_inputs_that_are_multiples(name, multiple, rng):
     found = Elementwise(phi).tangents((z,), (y,)).second
     q, (first, last) = covariance[0, 0], covariance[0, 2:]
     places = np.array([kink / np.sqrt(q) / a for kink in phi.kinks for a in (1, multiple)])
-    (u,), (weight,) = panels(np.array([[-REACH]]), np.array([[REACH]]), places[None])
+    fine = np.append(places, np.linspace(-REACH, REACH, 200))
+    (u,), (weight,) = panels(np.array([[-REACH]]), np.array([[REACH]]), fine[None])
     at = np.sqrt(q) * u
     line = first * last / q * (u**2 - 1) + covariance[2, 3]
     expected = (phi.slope(at) * phi.slope(multiple * at) * line * density(u)) @ weight
-    assert abs(found[0, 1] - expected) < 1e-7 * np.sqrt(covariance[2, 2] * covariance[3, 3])
+    size = np.sqrt(found[0, 0] * found[1, 1])
+    assert abs(found[0, 1] - expected) < 1e-6 * size
+    # a tangent that z does not explain: that of the gradients' rule, to the last digits
+    alone = Tangents(y.mean, y.second, 0 * y.cross)
+    kernel = (phi.slope_function.kernel if phi.jumps else phi.derivative_kernel)(
+        covariance[0, 0], covariance[1, 1], gap=z.gap[0, 1]
+    )
+    second = Elementwise(phi).tangents((z,), (alone,)).second[0, 1]
+    assert second == pytest.approx(kernel * y.second[0, 1], rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)

@@ -104,8 +104,11 @@ def _products(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> A
             value = np.where(ray == 0, value, kernel(here, there, np.where(ray == 0, 1.0, ray)))
         ends.append(value)
     ahead, behind = ends
+    middle = (ahead + behind) / 2
+    if np.any(ray):  # as without tangents: the gradients' rule tells the angle there
+        middle = np.where(ray == 0, middle, kernel(q[..., p], q[..., o], gap=gap))
     scale = size[..., p] * size[..., o]
-    return y.second[..., p, o] * (ahead + behind) / 2 + scale * (ahead - behind) / (2 * STEP)
+    return y.second[..., p, o] * middle + scale * (ahead - behind) / (2 * STEP)
 
 
 def _crosses(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> Array:
