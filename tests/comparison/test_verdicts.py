@@ -226,6 +226,20 @@ def test_graphs_without_a_rule_for_each_step_are_not_refuted(network, seed):
     assert vp.compare(vp.predict(network), sample).verdict is not REFUTED
 
 
+def with_a_jump(graph, x):
+    return graph.add(Add(), x, graph.add(Elementwise(activation("hardshrink")), dense(graph, x)))
+
+
+def test_a_sum_with_a_value_that_jumped_is_judged_backward(seed, rng):
+    """E x t' of two inputs has no rule there, which no row of the sum itself reads."""
+    x = rng.standard_normal((2, 24))
+    network = joined(with_a_jump, dense)
+    report = vp.compare(vp.predict(network, x), vp.simulate(network, x, draws=300, seed=seed))
+    backward = [r for r in report.rows() if r.node == "add_1" and "grad" in r.quantity]
+    assert len(backward) == 3 and not any("no rule" in r.note for r in backward)
+    assert report.verdict is not REFUTED
+
+
 def test_compare_is_a_function_after_its_package_was_imported(seed):
     """Importing a package binds its name in the facade; either way it can be called."""
     network = vp.mlp(4, 1)

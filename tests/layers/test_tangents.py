@@ -7,6 +7,8 @@ The integrals are of the conditional law: y = a.(z, z') + r given z, z', so
 by Gauss-Legendre panels that end at the kinks. No derivative of a kernel is taken there.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -14,7 +16,7 @@ import sympy as sp
 from varprop.activations import X, custom, get
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.layers.tangents import cross_of
-from varprop.moments import EXACT, Moments, Source, Tangents, gap_of
+from varprop.moments import EXACT, Moments, Tangents, gap_of
 
 REACH, EDGES, ORDER = 8.5, 12, 20  # the density beyond REACH is below 1e-15
 ACTIVATIONS = {
@@ -115,6 +117,33 @@ def test_values_with_the_tangents_of_another_input(name, rng):
         assert abs(found[p, o] - expected) < 1e-6 * np.sqrt(x.second[0, 0] * y.second[1, 1])
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("multiple", [3.7, -3.7, 0.02, -1.0])
+def test_two_inputs_that_are_multiples(name, multiple, rng):
+    """z' = a z: moments of one Gaussian, where the angle between z and z' is all rounding."""
+    phi, one = ACTIVATIONS[name], rng.standard_normal((4, 6))
+    one[1] = multiple * one[0]
+    covariance = one @ one.T / 6
+    z, y = states(covariance)
+    found = Elementwise(phi).tangents((z,), (y,)).second
+    q, (first, last) = covariance[0, 0], covariance[0, 2:]
+    places = np.array([kink / np.sqrt(q) / a for kink in phi.kinks for a in (1, multiple)])
+    fine = np.append(places, np.linspace(-REACH, REACH, 200))
+    (u,), (weight,) = panels(np.array([[-REACH]]), np.array([[REACH]]), fine[None])
+    at = np.sqrt(q) * u
+    line = first * last / q * (u**2 - 1) + covariance[2, 3]
+    expected = (phi.slope(at) * phi.slope(multiple * at) * line * density(u)) @ weight
+    size = np.sqrt(found[0, 0] * found[1, 1])
+    assert abs(found[0, 1] - expected) < 1e-6 * size
+    # a tangent that z does not explain: that of the gradients' rule, to the last digits
+    alone = Tangents(y.mean, y.second, 0 * y.cross)
+    kernel = (phi.slope_function.kernel if phi.jumps else phi.derivative_kernel)(
+        covariance[0, 0], covariance[1, 1], gap=z.gap[0, 1]
+    )
+    second = Elementwise(phi).tangents((z,), (alone,)).second[0, 1]
+    assert second == pytest.approx(kernel * y.second[0, 1], rel=1e-12, abs=0)
+
+
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_two_inputs_that_are_one(name, rng):
     """Duplicates have the moments of one; nearly equal ones have them nearly."""
@@ -127,6 +156,20 @@ def test_two_inputs_that_are_one(name, rng):
         y = Tangents(np.zeros(2), np.full((2, 2), one[1, 1]), np.full((2, 2), one[0, 1]))
         t = Elementwise(phi).tangents((z,), (y,))
         np.testing.assert_allclose(t.second, t.second[0, 0], rtol=1e-5)
+
+
+def test_a_product_without_a_rule_is_read_by_none(rng):
+    """phi(z) jumps, so E x t' of two inputs is unknown, that of one is not; a sum hands it on."""
+    z, y = states(joint(rng, 0.6))
+    jump = Elementwise(ACTIVATIONS["a jump"])
+    x, t = jump.moments("x", z), jump.tangents((z,), (y,))
+    w, v = states(joint(rng, 0.3))
+    w = replace(w, sources=frozenset("w"))
+    total = Add().tangents((x, w), (t, v))
+    assert np.isfinite(total.second).all() and np.isfinite(np.diag(total.cross)).all()
+    assert np.isnan(total.cross[0, 1]) and np.isnan(total.cross[1, 0])
+    with pytest.raises(ValueError, match="relu, as a function that jumps was added"):
+        Elementwise(get("relu")).tangents((w,), (total,))
 
 
 def test_a_dead_input_moves_nothing(rng):
@@ -158,11 +201,3 @@ def test_linear_layers_move_products_of_tangents(rng):
     dense = Dense(3, 5, "kaiming_normal").tangents((v,), (t,))
     np.testing.assert_allclose(dense.second, 2 * t.second)
     np.testing.assert_allclose(dense.cross, 2 * cross_of(v, t))
-
-
-def test_a_jump_has_no_rule_for_values_with_tangents(rng):
-    phi = ACTIVATIONS["a jump"]
-    z, y = states(joint(rng, 0.6))
-    x = Moments(z.mean, z.second, z.gap, source=Source(phi, z))
-    with pytest.raises(ValueError, match="no rule for E x t' of two inputs through jump, which"):
-        cross_of(x, Elementwise(phi).tangents((z,), (y,)))

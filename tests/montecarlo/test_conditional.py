@@ -21,7 +21,7 @@ from varprop.initializers import (
 )
 from varprop.layers import Add, Dense, Elementwise, Scale
 from varprop.montecarlo.conditional import BLOCK, block_size, run, run_block, weights
-from varprop.montecarlo.conditional.rows import Frame, Rows
+from varprop.montecarlo.conditional.rows import Frame, Rows, frame
 from varprop.montecarlo.streams import on_sphere
 from varprop.network import Graph
 from varprop.stats import holm, studentized_test
@@ -275,6 +275,40 @@ def test_the_way_back_belongs_to_the_way_forward(kind, size, vectors, dtype, gen
     other, _ = layer(kind, v, size, generator)
     different = (left - d.x @ other.mT).abs() > limit * scale
     assert different.any() or not v.x.any()
+
+
+def almost_dependent_then_dependent(x, part):
+    """Of k rows in k - 1 dimensions, the third nearly in the span of the first two."""
+    x[..., x.shape[1] - 1 :] = 0
+    x[:, 2] = 0.3 * x[:, 0] - 0.5 * x[:, 1] + part * x[:, 2]
+    return x
+
+
+def each_near_the_one_before(x, part):
+    """Every row has the part `part` off the span of those before it, all together far less."""
+    x = torch.linalg.qr(x.mT)[0].mT.contiguous()
+    return torch.cat([x[:, :1], x[:, :-1] + part * x[:, 1:]], 1)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("part", [0.3, 0.02, 1e-3, 1e-5])
+@pytest.mark.parametrize("rows", [almost_dependent_then_dependent, each_near_the_one_before])
+def test_a_frame_is_orthonormal_where_rounding_looks_like_independence(
+    rows, part, strict, generator
+):
+    """Rounding of a Gram matrix grows by the dependence of all rows before: none may be trusted.
+
+    Each draw has a frame of its own here, as one that is seen to be dependent mends its block.
+    """
+    for k in (4, 6):
+        x = rows(torch.randn(100, k, 16, generator=generator, dtype=torch.float64), part)
+        for one in x.split(1):
+            known = frame(Rows.of(one), strict=strict)
+            live = torch.diag_embed(known.live[..., 0].double())
+            assert (known.e @ known.e.mT - live).abs().max() < 1e-11
+            assert (known.lower @ known.e - one).abs().max() < 1e-7 * one.abs().max()
+            if rows is almost_dependent_then_dependent:
+                assert known.lower[0, -1, -1] < 1e-13
 
 
 def test_a_tall_haar_layer_keeps_every_product(generator):

@@ -18,17 +18,27 @@ from typing import Any
 import numpy as np
 
 from varprop.activations import Activation
+from varprop.activations.pairs import deficit, ray_gap
 from varprop.layers.kernels import pairs
 from varprop.moments import Moments, Tangents
 
 STEP = 1e-4  # of the central difference, in units of the standard deviations
+RAY = float(np.finfo(float).eps) / STEP  # a squared sine that rounding moves as much as a step does
 
 Array = np.ndarray
 Kernel = Callable[..., Array]
 
 
 def moved(phi: Activation, z: Moments, y: Tangents) -> Tangents:
-    """The law of t = phi'(z) y, where y is the tangent of the Gaussian z."""
+    """The law of t = phi'(z) y, where y is the tangent of the Gaussian z.
+
+    Raises ValueError where E z y' of two sites has no rule.
+    """
+    if y.cross is not None and np.any(np.isnan(y.cross)):
+        raise ValueError(
+            f"no rule for the tangents of two inputs through {phi}, as a function that jumps was "
+            "added to its argument; give one input, or measure this network with varprop.simulate"
+        )
     q, along = z.diagonal, _own_cross(y)
     live = np.where(q > 0, q, 1.0)
     explained = along**2 / live  # the part of E y^2 that z explains
@@ -47,7 +57,7 @@ def moved(phi: Activation, z: Moments, y: Tangents) -> Tangents:
 def cross_of(x: Moments, t: Tangents) -> Array:
     """E x t' over sites: that of t, or of x = phi(z), t = phi'(z) y.
 
-    Raises ValueError for two sites where phi jumps.
+    It is nan, for no rule, between two sites where phi jumps.
     """
     if t.cross is not None:
         return t.cross
@@ -62,7 +72,7 @@ def cross_of(x: Moments, t: Tangents) -> Array:
     cross[..., sites, sites] = _own_cross(y) * along
     rows, columns = pairs(sites.size)
     for p, o in ((rows, columns), (columns, rows)) if rows.size else ():
-        cross[..., p, o] = _crosses(phi, z, y, p, o)
+        cross[..., p, o] = np.nan if phi.jumps else _crosses(phi, z, y, p, o)
     return cross
 
 
@@ -82,25 +92,27 @@ def _products(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> A
     kernel = phi.slope_function.kernel if phi.jumps else phi.derivative_kernel
     q, gap = z.diagonal, z.gap[..., p, o]
     apart = (first[0] - first[1]) * (last[0] - last[1])
-    ahead, behind = (
-        kernel(
-            q[..., p] + 2 * step * first[0] * last[0],
-            q[..., o] + 2 * step * first[1] * last[1],
-            gap=gap + step * apart,
+    ray = _ray(q[..., p], q[..., o], gap)
+    ends = []
+    for step in (STEP, -STEP):
+        here = q[..., p] + 2 * step * first[0] * last[0]
+        there = q[..., o] + 2 * step * first[1] * last[1]
+        value = kernel(
+            here, there, gap=np.where(ray == 0, gap + step * apart, ray_gap(here, there))
         )
-        for step in (STEP, -STEP)
-    )
+        if np.any(ray):
+            value = np.where(ray == 0, value, kernel(here, there, np.where(ray == 0, 1.0, ray)))
+        ends.append(value)
+    ahead, behind = ends
+    middle = (ahead + behind) / 2
+    if np.any(ray):  # as without tangents: the gradients' rule tells the angle there
+        middle = np.where(ray == 0, middle, kernel(q[..., p], q[..., o], gap=gap))
     scale = size[..., p] * size[..., o]
-    return y.second[..., p, o] * (ahead + behind) / 2 + scale * (ahead - behind) / (2 * STEP)
+    return y.second[..., p, o] * middle + scale * (ahead - behind) / (2 * STEP)
 
 
 def _crosses(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> Array:
     """E phi(z) phi'(z') y' at the sites p of z and o of z'."""
-    if phi.jumps:
-        raise ValueError(
-            f"no rule for E x t' of two inputs through {phi}, which jumps; give one input, or "
-            "measure this network with varprop.simulate"
-        )
     size, q, gap = _size(y)[..., o], z.diagonal, z.gap[..., p, o]
     other, own = _covariances(z, y, p, o, o) / size
     unit = np.sqrt(np.where(q[..., o] > 0, q[..., o], 1.0))
@@ -113,6 +125,13 @@ def _crosses(phi: Activation, z: Moments, y: Tangents, p: Array, o: Array) -> Ar
         for step in (STEP * unit, -STEP * unit)
     )
     return size * (ahead - behind) / (2 * STEP * unit)
+
+
+def _ray(q1: Array, q2: Array, gap: Array) -> Array:
+    """The sign of c where z' is a multiple of z to rounding, else 0, and where the gap tells."""
+    scale, missing = np.sqrt(q1 * q2), deficit(q1, q2, gap)
+    close = missing * (2 - missing) * scale < RAY * gap
+    return np.where(close & (scale > 0), np.sign(1 - missing), 0.0)
 
 
 def _covariances(z: Moments, y: Tangents, p: Array, o: Array, at: Array) -> Array:

@@ -94,19 +94,32 @@ def frame(rows: Rows, *, strict: bool = False) -> Frame:
     """The frame by Cholesky of the Gram matrix where the rows are well-conditioned, by Cholesky
     twice where less so, else by Gram-Schmidt.
 
-    With r the least part of a vector that is off the span of those before it, one Cholesky is
-    right to eps/r^2, at worst eps^(3/4) here, 4 eps where `strict`, and a second one to eps.
+    With r the least part of a vector that is off the span of all the others, E E' = 1 to eps/r^2
+    after one Cholesky, at worst eps^(3/4) here, and to eps after two; x = lower E to eps/r.
+    `strict`: one is taken where each vector has half of it off the span of those before. A vector
+    in their span may look independent by rounding, after others that nearly are: the first Cholesky
+    then leaves rows that are far from orthonormal, and the second one tells.
     """
     lower, inverse, left = _cholesky(rows.gram)
     eps = torch.finfo(lower.dtype).eps
     if not left > 8 * eps**0.5:
         return _gram_schmidt(rows)
     once = Frame(rows.x, inverse, lower)
-    if left > (0.5 if strict else eps**0.125):
+    if left > (0.5 if strict else eps**0.125) and _apart(inverse, rows.gram) > eps**0.125:
         return once
     e = once.e
-    again, inverse, _ = _cholesky(e @ e.mT)
+    again, inverse, left = _cholesky(e @ e.mT)
+    if not left > 0.5:
+        return _gram_schmidt(rows)
     return Frame(e, inverse, lower @ again)
+
+
+def _apart(inverse: torch.Tensor, gram: torch.Tensor) -> float:
+    """The least part of a unit vector off the span of all the others: 1/sqrt(G_ii (G^-1)_ii)."""
+    if gram.shape[-1] <= 2:
+        return 1.0  # as the parts off the span of those before, which have been seen
+    squares = inverse.square().sum(-2) * gram.diagonal(dim1=-2, dim2=-1)
+    return float(squares.max()) ** -0.5
 
 
 def _cholesky(gram: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
