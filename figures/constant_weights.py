@@ -5,7 +5,8 @@ filters, shared by all channels, and its weights of each place can learn, but al
 last layer is one number, in which the logits are affine. A zero ReLU net learns the last bias only.
 Claims: so it is, step by step; the constant net is above chance and far below the default. Not for
 ever in floating point: rounding parts equal channels, and training amplifies it, so the claims on
-accuracy are of an epoch before that.
+accuracy are of an epoch before that. The report beside the figure sets each published statement
+against what is found.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from torch import Tensor
 import varprop as vp
 from figures import style
 from figures.assertions import ERROR_RATE, Assertion, judged
+from figures.constant_report import ACCURACY, PUBLISHED, page
 from figures.results import Claim, Results, percent, provenance, streams
 from figures.symmetry import Optimizer, parted, parted_by_steps
 from figures.training import (
@@ -176,6 +178,7 @@ def _equal(steps: np.ndarray) -> Claim:
         f"Largest difference after one step: {constant:.2g}; of the default's channels: at least "
         f"{default:.2g}, {steps.shape[-1]} steps in float64",
         "steps",
+        "equal",
     )
 
 
@@ -187,7 +190,14 @@ def _dead(largest: np.ndarray) -> Claim:
         str(verdict),
         f"Largest other parameter after each epoch: {worst:g}, {len(largest)} seeds",
         "accuracy",
+        "zero",
     )
+
+
+def report(results: Results) -> str:
+    """The page of published statements that goes with the figure."""
+    claims = {claim.series: claim for claim in results.claims}
+    return page(results, claims, list(laws()).index(EQUAL))
 
 
 def draw(results: Results) -> Figure:
@@ -202,7 +212,9 @@ def draw(results: Results) -> Figure:
         "differ in the order of the data alone). Left: means and 95 % bands, simultaneous over "
         "the epochs. A constant net has one channel a layer: it learns a filter, and weights of "
         "places, which differ since images and padding do, but its logits are affine in one "
-        "number, by which it must tell ten classes. "
+        f"number, by which it must tell ten classes. Published for {PUBLISHED['data']}, batch "
+        f"{PUBLISHED['batch']}, rate {PUBLISHED['rate']:g}, {PUBLISHED['epochs']} epochs: "
+        f"{ACCURACY:.0%}, a number that other data cannot decide (see the report beside). "
         "Middle: float64, channels made equal again before each step. Right: each seed's "
         f"channels left free in float32; rounding has parted the constant nets' by {free:.1g} "
         f"after {about['judged']} epochs, and frees them later. Claims on accuracy: paired t "

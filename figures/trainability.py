@@ -40,7 +40,7 @@ def parameters(full: bool, data: str = "digits") -> dict[str, Any]:
         "batch": 64,
         "rates": {MAP: 0.01, LINES: 0.03},
         "epochs": 5,
-        "seeds": 5,
+        "seeds": 10,
     }
     if full:
         variances = [1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.3, 2.6, 3.0, 3.5, 4.2]
