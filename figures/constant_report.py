@@ -29,7 +29,7 @@ def differences(about: Mapping[str, Any]) -> list[str]:
 
 
 def page(results: Results, claims: Mapping[str, Claim], constant: int) -> str:
-    """In Markdown. `claims` by "zero", "above", "below" and "equal"; `constant` is the net's row."""
+    """In Markdown. `claims` by "zero", "above", "below" and "equal"; `constant`: the net's row."""
     about = results.about["parameters"]
     published = ", ".join(f"{key} {value}" for key, value in PUBLISHED.items())
     rows = [

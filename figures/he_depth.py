@@ -3,9 +3,9 @@
 After figures 2 and 3 of He et al. (2015), with dense layers: with 22 layers both learn, He's
 earlier; with 30 Glorot's stalls. Claims: so it is here, in the training loss over seeds. Not for
 ever: Glorot's nets leave their plateau after a time that grows with the depth and differs by
-multiples from run to run (the gradient's logarithm has a variance of about 5 depth / width over
-draws). So a stall is judged by the mean loss over all epochs, which a single early run moves little,
-and not by the last or the lowest.
+multiples from draw to draw, since the logarithm of a squared gradient has a variance of about
+5 depth / width. So a stall is judged by the mean loss over all epochs, which one early run moves
+little, and not by the last or the lowest.
 """
 
 from collections.abc import Mapping
@@ -116,6 +116,7 @@ def _assertions(arrays: Mapping[str, np.ndarray]) -> dict[str, Assertion]:
             str(deep),
             {"Xavier's loss less that of chance": loss[1, 1].mean(-1) - chance},
             -STALLS,
+            lambda loss: f"{loss:.3f}".replace("-", "−"),
         ),
     }
 

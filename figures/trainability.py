@@ -44,8 +44,8 @@ def parameters(full: bool, data: str = "digits") -> dict[str, Any]:
     }
     if full:
         variances = [1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.3, 2.6, 3.0, 3.5, 4.2]
-        deep = {"width": 100, "depths": [10, 20, 35, 50, 75, 100], "variances": variances}
-        return sizes | deep | {"epochs": 6}
+        deep = {"width": 80, "depths": [10, 20, 35, 50, 75], "variances": variances}
+        return sizes | deep | {"epochs": 6, "seeds": 8}
     return sizes
 
 

@@ -127,7 +127,9 @@ class Group:
         found = self._evaluated(self.test, batch=batch)
         self._record("validation", self.epoch, *found)
         same = batch or len(self.held) == len(self.trained)  # without batch-norm
-        self._record("batch", self.epoch, *(found if same else self._evaluated(self.test, batch=True)))
+        self._record(
+            "batch", self.epoch, *(found if same else self._evaluated(self.test, batch=True))
+        )
         if self.experiment.watch is None:
             return
         for name, found in self.experiment.watch(self._snapshot(batch)).items():
