@@ -142,10 +142,10 @@ def draw(results: Results) -> Figure:
         f"{about['momentum']:g}, rate {about['rate']:g}, batch {about['batch']}, {about['epochs']} "
         f"epochs, {about['seeds']} seeds; runs of one seed share weights' stream and order of the "
         "data. Thin lines: runs; thick: means, with 95 % bands simultaneous over the epochs. "
-        "Xavier halves the second moment at every layer, forward and backward. A stall is not for "
-        f"ever: of Xavier's {about['seeds']} nets with {DEPTHS[1]} layers {left} get more than "
-        f"{STALLS:g} below chance within these epochs. Claims: paired t "
-        f"tests over seeds, Holm's adjustment, error rate {ERROR_RATE:g} for all together. After "
+        "Xavier halves the second moment at every layer, forward and backward. A stall may "
+        f"end: within these epochs {left} of Xavier's {about['seeds']} nets with {DEPTHS[1]} "
+        f"layers get more than {STALLS:g} below chance. Claims: paired t tests over "
+        f"seeds, Holm's adjustment, error rate {ERROR_RATE:g} for all together. After "
         "He et al. (2015), figures 2 and 3, who train convolutional nets on ImageNet."
     )
     figure = style.page(results, 2.5, note=note)
@@ -164,7 +164,7 @@ def _curves(axes: Axes, losses: np.ndarray, chance: float) -> None:
     """Of one depth: (series, seed, epoch)."""
     epochs = np.arange(1, losses.shape[-1] + 1)
     axes.axhline(chance, color=style.PALE, linestyle=":", linewidth=0.8)
-    axes.annotate("chance", (epochs[-1], chance), (0, 2), textcoords="offset points",
+    axes.annotate("chance", (epochs[-1], chance), (0, 3), textcoords="offset points",
                   ha="right", fontsize=style.SMALL)  # fmt: skip
     for series, runs, look in zip(SERIES, losses, style.SERIES[1:], strict=False):
         axes.plot(epochs, runs.T, color=look["color"], linewidth=0.4, alpha=0.5)
