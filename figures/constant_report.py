@@ -7,7 +7,9 @@ another training than these is one that the data cannot decide.
 from collections.abc import Mapping
 from typing import Any
 
-from figures.results import Claim, Results
+import numpy as np
+
+from figures.results import Claim, Results, percent
 from figures.training.paired import Paired
 from varprop.stats import Verdict
 
@@ -36,7 +38,7 @@ def page(results: Results, claims: Mapping[str, Claim], constant: int) -> str:
         ("With all parameters zero nothing is learned.", *_of(claims["zero"])),
         ("With all parameters 0.0042 the net trains.", *_of(claims["above"])),
         ("It ends far below the default initialization.", *_of(claims["below"])),
-        (f"It reaches {ACCURACY:.0%} of validation accuracy ({published}).",
+        (f"It reaches {share(ACCURACY, 0)} of validation accuracy ({published}).",
          *_number(results, constant)),
         ("All neurons of a layer have one output, one gradient and one update.",
          *_of(claims["equal"])),
@@ -58,19 +60,31 @@ def page(results: Results, claims: Mapping[str, Claim], constant: int) -> str:
 
 
 def _of(claim: Claim) -> tuple[str, str]:
-    return WORDS[Verdict(claim.verdict)], f"{claim.statement}. {claim.evidence}"
+    told = f"{claim.statement[:1].upper()}{claim.statement[1:]}. {claim.evidence}"
+    return WORDS[Verdict(claim.verdict)], told
 
 
 def _number(results: Results, constant: int) -> tuple[str, str]:
     """The published accuracy, which only the published training on the published data can have."""
-    last = Paired(results.arrays["accuracy"][constant, :, -1])
-    low, high = last.interval()
-    found = f"{last.mean:.1%} [{low:.1%}, {high:.1%}] after {results.about['parameters']['epochs']}"
+    about, accuracy = results.about["parameters"], results.arrays["accuracy"][constant]
+    found = " and ".join(_at(accuracy, epoch) for epoch in (about["judged"], about["epochs"]))
     other = differences(results.about)
     if other:
-        return OPEN, f"{found} epochs, with {'; '.join(other)}"
-    inside = low <= ACCURACY <= high
-    return (REPRODUCED if inside else CONTRARY), f"{found} epochs"
+        return OPEN, f"{found}, with {'; '.join(other)}"
+    low, high = Paired(accuracy[:, -1]).interval()
+    return (REPRODUCED if low <= ACCURACY <= high else CONTRARY), found
+
+
+def _at(accuracy: np.ndarray, epoch: int) -> str:
+    """(seed, 1 + epochs) after one of them."""
+    pair = Paired(accuracy[:, epoch])
+    mean, low, high = (share(value) for value in (pair.mean, *pair.interval()))
+    return f"{mean} [{low}, {high}] after {epoch} epochs"
+
+
+def share(value: float, digits: int = 1) -> str:
+    """23.0 %."""
+    return percent(value, digits).lstrip("+")
 
 
 def _for_ever(results: Results, constant: int) -> tuple[str, str]:
