@@ -25,7 +25,7 @@ TINY = {
         "variances": [1.0, 1.5, 2.0, 4.2],
         "batch": 359,
         "epochs": 1,
-        "seeds": 2,
+        "seeds": {"tanh": 2, "ReLU": 2},
     },
     "constant_weights": {
         "channels": 2,
