@@ -5,7 +5,8 @@ filters, shared by all channels, and its weights of each place can learn, but al
 last layer is one number, in which the logits are affine. A zero ReLU net learns the last bias only.
 Claims: so it is, step by step; the constant net is above chance and far below the default. Not for
 ever in floating point: rounding parts equal channels, and training amplifies it, so the claims on
-accuracy are of an epoch before that.
+accuracy are of an epoch before that. The report beside the figure sets each published statement
+against what is found.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,8 @@ from torch import Tensor
 import varprop as vp
 from figures import style
 from figures.assertions import ERROR_RATE, Assertion, judged
-from figures.results import Claim, Results, percent, provenance, streams
+from figures.constant_report import ACCURACY, PUBLISHED, page, share
+from figures.results import Claim, Results, provenance, streams
 from figures.symmetry import Optimizer, parted, parted_by_steps
 from figures.training import (
     Conv,
@@ -147,20 +149,19 @@ def _steps(network: Network, data: Dataset, parameters: Mapping[str, Any], word:
 
 def _claims(arrays: Mapping[str, np.ndarray], epoch: int) -> tuple[Claim, ...]:
     found = dict(zip(laws(), arrays["accuracy"][..., epoch], strict=True))
-    tell = lambda value: percent(value).lstrip("+")  # noqa: E731
     above = Assertion(
         f"after {epoch} epochs the constant net's validation accuracy is above that of one answer",
         "accuracy",
         {"accuracy": found[EQUAL]},
         float(arrays["chance"]),
-        tell,
+        share,
     )
     below = Assertion(
         f"after {epoch} epochs it is {100 * FAR:.0f} points or more below the default's",
         "accuracy",
         {"difference": found[DEFAULT] - found[EQUAL]},
         FAR,
-        tell,
+        share,
     )
     asked = {"above": above, "below": below}
     return (_equal(arrays["steps"]), _dead(arrays["largest"][0]), *judged(asked))
@@ -176,6 +177,7 @@ def _equal(steps: np.ndarray) -> Claim:
         f"Largest difference after one step: {constant:.2g}; of the default's channels: at least "
         f"{default:.2g}, {steps.shape[-1]} steps in float64",
         "steps",
+        "equal",
     )
 
 
@@ -187,7 +189,14 @@ def _dead(largest: np.ndarray) -> Claim:
         str(verdict),
         f"Largest other parameter after each epoch: {worst:g}, {len(largest)} seeds",
         "accuracy",
+        "zero",
     )
+
+
+def report(results: Results) -> str:
+    """The page of published statements that goes with the figure."""
+    claims = {claim.series: claim for claim in results.claims}
+    return page(results, claims, list(laws()).index(EQUAL))
 
 
 def draw(results: Results) -> Figure:
@@ -202,7 +211,9 @@ def draw(results: Results) -> Figure:
         "differ in the order of the data alone). Left: means and 95 % bands, simultaneous over "
         "the epochs. A constant net has one channel a layer: it learns a filter, and weights of "
         "places, which differ since images and padding do, but its logits are affine in one "
-        "number, by which it must tell ten classes. "
+        f"number, by which it must tell ten classes. Published for {PUBLISHED['data']}, batch "
+        f"{PUBLISHED['batch']}, rate {PUBLISHED['rate']:g}, {PUBLISHED['epochs']} epochs: "
+        f"{share(ACCURACY, 0)}, a number that other data cannot decide (see the report beside). "
         "Middle: float64, channels made equal again before each step. Right: each seed's "
         f"channels left free in float32; rounding has parted the constant nets' by {free:.1g} "
         f"after {about['judged']} epochs, and frees them later. Claims on accuracy: paired t "
@@ -240,7 +251,7 @@ def _parting(axes: Axes, steps: np.ndarray) -> None:
         for own, values, look in zip(OPTIMIZERS, both, style.SERIES[1:], strict=False):
             face = look["color"] if fill else "white"
             short = f"{CONSTANT:g}, {own}" if fill else f"default, {own}"
-            shown: dict[str, Any] = {**look, "markevery": max(1, len(at) // 8)}
+            shown: dict[str, Any] = {**look, "markevery": max(1, len(at) // 8), "linewidth": 0.7}
             axes.plot(at, np.maximum(values, FLOOR), label=short, markerfacecolor=face, **shown)
     axes.axhline(ROUNDING, color=style.PALE, linestyle=":", linewidth=0.8)
     axes.annotate("bound of the claim", (at[0], ROUNDING), (0, -7), textcoords="offset points",
@@ -258,7 +269,7 @@ def _free(axes: Axes, parted: np.ndarray) -> None:
         axes.plot([], [], color=look["color"], linestyle=look["linestyle"], label=name)
     axes.set_xlabel("epoch")
     _differences(axes)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.88))
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.08))
 
 
 def _differences(axes: Axes) -> None:

@@ -124,8 +124,12 @@ class Group:
 
     def _look(self, *, batch: bool) -> None:
         """Record the validation images and what the experiment watches."""
-        self._record("validation", self.epoch, *self._evaluated(self.test, batch=batch))
-        self._record("batch", self.epoch, *self._evaluated(self.test, batch=True))
+        found = self._evaluated(self.test, batch=batch)
+        self._record("validation", self.epoch, *found)
+        same = batch or len(self.held) == len(self.trained)  # without batch-norm
+        self._record(
+            "batch", self.epoch, *(found if same else self._evaluated(self.test, batch=True))
+        )
         if self.experiment.watch is None:
             return
         for name, found in self.experiment.watch(self._snapshot(batch)).items():

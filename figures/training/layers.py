@@ -10,8 +10,9 @@ unfolded patches; only with one input channel are those faster.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -170,5 +171,12 @@ class Phi(Plain):
     name: str = "relu"
 
     def __call__(self, x: Tensor, held: Parameters, how: Pass) -> Tensor:
-        phi = vp.activation(self.name)
-        return torch_function(phi)(x, *phi.arguments)
+        function, arguments = _function(self.name)
+        return function(x, *arguments)
+
+
+@lru_cache(maxsize=64)
+def _function(name: str) -> tuple[Callable[..., Tensor], tuple[Any, ...]]:
+    """Of torch, and its arguments after x; finding it costs more than a layer's products."""
+    phi = vp.activation(name)
+    return torch_function(phi), tuple(phi.arguments)

@@ -102,11 +102,9 @@ class Network:
 
         held  parameters and buffers; batch-norm changes its buffers where the pass is learning.
         """
-        for name, layer in zip(self.names, self.layers, strict=True):
-            own = {
-                k.removeprefix(f"{name}."): v for k, v in held.items() if k.startswith(f"{name}.")
-            }
-            x = layer(x, own, how)
+        for name, (layer, incoming) in zip(self.names, self._each(), strict=True):
+            keys = (*layer.shapes(incoming), *layer.buffers(incoming))
+            x = layer(x, {key: held[f"{name}.{key}"] for key in keys}, how)
             if keep is not None:
                 keep[name] = x
         return x

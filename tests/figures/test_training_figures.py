@@ -14,6 +14,7 @@ import torch
 import varprop as vp
 from figures import assertions, constant_weights, he_depth, style, symmetry, trainability
 from figures.produce import produce
+from figures.results import Results
 from figures.training import Conv, Dense, MaxPool, Network, Pass, Phi, Run, digits
 
 TINY = {
@@ -24,7 +25,7 @@ TINY = {
         "variances": [1.0, 1.5, 2.0, 4.2],
         "batch": 359,
         "epochs": 1,
-        "seeds": 2,
+        "seeds": {"tanh": 2, "ReLU": 2},
     },
     "constant_weights": {
         "channels": 2,
@@ -124,6 +125,18 @@ def test_what_is_published_of_he_is_confirmed_and_its_contrary_refuted(losses):
     assert he_claims(stuck)["Xavier learns"] == "REFUTED"
     stuck[:, 0] = np.nan
     assert he_claims(stuck)["He learns"] != "CONFIRMED", "a net that diverges has not learned"
+
+
+def test_one_early_net_of_xaviers_ends_no_stall_and_losses_above_chance_make_none(losses):
+    """A net that leaves its plateau late moves the mean little; one that explodes hides none."""
+    late, early = losses.copy(), losses.copy()
+    late[1, 1, 0, 17:] = 1.0
+    late = np.concatenate([late, losses], axis=2)
+    assert he_claims(late)["stalls"] == "CONFIRMED"
+    assert he_depth._won({"train_loss": late, "chance": np.log(10)})[1, 1, 0] > 1
+    early[1, 1] = losses[0, 1]
+    early[1, 1, :, -1] = 1e9
+    assert he_claims(early)["stalls"] == "REFUTED"
 
 
 @pytest.fixture
@@ -236,6 +249,51 @@ def test_verdicts_on_equality_and_on_the_zero_net():
     assert not constant_weights._equal(np.concatenate([equal, equal])).confirmed
     assert constant_weights._dead(np.zeros((3, 4))).confirmed
     assert not constant_weights._dead(np.array([[0, 1e-30]])).confirmed
+
+
+@pytest.fixture
+def constant():
+    """Results of the constant net after what is published, and what they are made from."""
+    mean = 0.1 + 0.002 * np.linspace(-1, 1, SEEDS)[:, None] * np.ones(43)
+    arrays = {
+        "accuracy": mean * np.array([1, 2.3, 9.5])[:, None, None],
+        "largest": np.zeros((3, SEEDS, 43)),
+        "parted": np.zeros((3, SEEDS, 43)),
+        "steps": np.stack([np.zeros((2, 5)), np.ones((2, 5))]),
+        "chance": np.array(0.11),
+    }
+    data = {"name": "digits", "note": "digits", "sha256": "0" * 64}
+    return arrays, {"parameters": constant_weights.parameters(False), "data": data}
+
+
+def rows_of_report(arrays, about) -> list[str]:
+    claims = constant_weights._claims(arrays, 3)
+    text = constant_weights.report(Results(arrays, claims, about))
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return [row[1] for row in rows[1:]]
+
+
+def test_the_report_leaves_open_what_other_data_cannot_decide(constant):
+    arrays, about = constant
+    yes, no, unknown = "reproduced", "not reproduced", "the data cannot decide"
+    assert rows_of_report(arrays, about) == [yes, yes, yes, unknown, yes, unknown]
+    parted = arrays | {"parted": np.ones((3, SEEDS, 43))}
+    apart = parted | {"steps": np.ones((2, 2, 5)), "largest": np.ones((3, SEEDS, 43))}
+    assert rows_of_report(apart, about) == [no, yes, yes, unknown, no, no]
+
+
+def test_the_published_number_is_compared_on_the_published_training_alone(constant):
+    arrays, about = constant
+    same = {
+        "parameters": about["parameters"] | {"batch": 16, "rate": 0.002, "epochs": 42},
+        "data": about["data"] | {"name": "CIFAR-10"},
+    }
+    assert rows_of_report(arrays, same)[3] == "reproduced"
+    higher = arrays | {"accuracy": arrays["accuracy"] + 0.2}
+    assert rows_of_report(higher, same)[3] == "not reproduced"
+    spread = arrays["accuracy"] + np.linspace(-0.2, 0.2, SEEDS)[:, None]
+    assert rows_of_report(arrays | {"accuracy": spread}, same)[3] == "the data cannot decide"
+    assert rows_of_report(higher, about | {"data": same["data"]})[3] == "the data cannot decide"
 
 
 def test_accuracy_of_the_constant_net_is_above_chance_and_far_below_the_default(rng):

@@ -193,6 +193,15 @@ def test_a_run_that_diverges_is_recorded_and_changes_no_other(data):
         )
 
 
+def test_the_statistics_of_the_batch_matter_to_batch_norm_alone(data):
+    normed = train(experiment(epochs=1), data)
+    assert (normed.batch_loss[:, 0] == normed.validation_loss[:, 0]).all()
+    assert (normed.batch_loss[:, 1] != normed.validation_loss[:, 1]).all()
+    plain = train(experiment(epochs=1, layers=PLAIN), data)
+    assert np.isfinite(plain.batch_loss).all()
+    assert (plain.batch_loss == plain.validation_loss).all()
+
+
 def test_runs_of_a_seed_share_batches_masks_and_streams(data):
     """Two names of one law are one training; and other seeds are other trainings."""
     one, two = (Run(name, vp.init.get("he_normal"), 5, 0.1) for name in ("a", "b"))
