@@ -23,6 +23,7 @@ from figures.training import (
     Phi,
     Run,
     Snapshot,
+    Trained,
     digits,
     state,
     train,
@@ -282,3 +283,8 @@ def test_an_unknown_name_of_runs_is_refused(data):
     history = train(experiment(epochs=1, runs=runs(seeds=(1,))), data)
     with pytest.raises(ValueError, match="no run is named 'he': the runs are he_normal, glorot"):
         history.of("he")
+
+
+def test_the_manifest_names_the_device_that_was_found():
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    assert Trained("auto").device == found and Trained("cpu").device == "cpu"
