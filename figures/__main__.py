@@ -83,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asking = parser()
     asked = asking.parse_args(arguments)
     if asked.names == [GALLERY]:
+        idle = {**vars(asked), "names": [], "out": None}
+        if idle != {**vars(asking.parse_args([])), "out": None}:
+            asking.error(f"{GALLERY} takes --out alone: it shows the figures that lie there")
         return _gallery(asked.out)
     names = [n for name in asked.names for n in (TRAINING if name == "training" else (name,))]
     _refuse(asking, asked, names)
@@ -112,6 +115,13 @@ def _refuse(
         find_device(asked.device)
     except ValueError as error:
         asking.error(f"--device: {error}")
+    if set(names) & set(TRAINING):
+        from figures.training.data import check
+
+        try:
+            check(asked.data)
+        except ValueError as error:
+            asking.error(f"--data: {error}")
     nearest = next(path for path in (asked.out, *asked.out.absolute().parents) if path.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         asking.error(f"--out {asked.out}: cannot write in {nearest}; name a folder")
@@ -175,7 +185,8 @@ def _summary(made: Sequence[Produced], failed: Sequence[str]) -> None:
     counts = [f"{found.count(verdict)} {verdict}" for verdict in sorted(set(found))]
     counts += [f"{len(failed)} FAILED ({', '.join(failed)})"] if failed else []
     print(f"{len(made) + len(failed)} figures: {', '.join(counts)}")
-    print(f"  {false_alarms([one.results for one in made])}")
+    if made:
+        print(f"  {false_alarms([one.results for one in made])}")
 
 
 def _gallery(out: Path) -> int:

@@ -83,7 +83,8 @@ def _found(modules: Mapping[str, Drawable], out: Path) -> list[Shown]:
 
 def _shown(name: str, module: Drawable, results: Results, out: Path) -> Shown:
     made = results.about["parameters"]
-    sizes = [size for full, size in SIZES.items() if module.parameters(full) == made]
+    source = {"data": made["data"]} if "data" in made else {}  # of a training figure
+    sizes = [s for full, s in SIZES.items() if module.parameters(full, **source) == made]
     if not sizes:
         raise ValueError(
             f"the results of {name} in {out} are of other parameters than it has now; run "
@@ -92,6 +93,7 @@ def _shown(name: str, module: Drawable, results: Results, out: Path) -> Shown:
     words = ["python -m figures", name]
     words += sizes if len(sizes) == 1 else []
     words += [f"--seed {results.about['seed']}"] if results.about["seed"] else []
+    words += ["--data DIR"] if source and source["data"] != "digits" else []
     took = json.loads((out / f"{name}.time.json").read_text(encoding="utf-8"))
     about = (module.__doc__ or "").strip().splitlines()[0]
     return Shown(name, about, results, " ".join(words), took["cpu_seconds"])
@@ -104,7 +106,8 @@ def _page(shown: list[Shown], absent: Sequence[str]) -> str:
 Written by `python -m figures gallery` from saved results; not edited by hand.
 
 ```bash
-python -m figures --quick           # every figure below into build/figures, as PDF and PNG
+python -m figures --quick           # all but those of training into build/figures, PDF and PNG
+python -m figures training --quick  # these, which take minutes
 python -m figures {shown[0].name} --full --seed 1 --device cuda --out elsewhere
 python -m figures gallery           # this page, from what lies in build/figures
 ```

@@ -51,6 +51,13 @@ def load(source: str) -> Dataset:
     return digits() if source == "digits" else cifar10(source)
 
 
+def check(source: str) -> None:
+    """Raises ValueError where `load` would for files that are absent or of another size."""
+    if source != "digits":
+        for name in (*TRAINING, TEST):
+            _check_size(Path(source) / name, incomplete=False)
+
+
 def digits() -> Dataset:
     """The 1797 digits of scikit-learn, 8 x 8 grey, split once and for all: 1437 train, 360 test.
 
@@ -89,19 +96,11 @@ def cifar10(folder: str | Path, *, incomplete: bool = False) -> Dataset:
 
 def _records(path: Path, incomplete: bool) -> np.ndarray:
     """(records, RECORD) bytes of one file."""
+    _check_size(path, incomplete)
     try:
-        size = path.stat().st_size
-        if size != RECORD * RECORDS and not (incomplete and size and size % RECORD == 0):
-            raise ValueError(
-                f"{path} must have {RECORDS} records of {RECORD} bytes, {RECORD * RECORDS} in all, "
-                f"got {size} bytes: download {SOURCE} again and unpack it"
-            )
         records = np.fromfile(path, np.uint8).reshape(-1, RECORD)
     except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error.strerror}): give the folder that holds "
-            f"{TRAINING[0]} to {TRAINING[-1]} and {TEST}, {SOURCE}"
-        ) from None
+        raise _unreadable(path, error) from None
     wrong = np.flatnonzero(records[:, 0] >= CIFAR_CLASSES)
     if wrong.size:
         raise ValueError(
@@ -109,6 +108,25 @@ def _records(path: Path, incomplete: bool) -> np.ndarray:
             f"record {wrong[0]}: it is not a CIFAR-10 file; take {SOURCE}"
         )
     return records
+
+
+def _check_size(path: Path, incomplete: bool) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if size != RECORD * RECORDS and not (incomplete and size and size % RECORD == 0):
+        raise ValueError(
+            f"{path} must have {RECORDS} records of {RECORD} bytes, {RECORD * RECORDS} in all, "
+            f"got {size} bytes: download {SOURCE} again and unpack it"
+        )
+
+
+def _unreadable(path: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"{path} cannot be read ({error.strerror}): give the folder that holds "
+        f"{TRAINING[0]} to {TRAINING[-1]} and {TEST}, {SOURCE}"
+    )
 
 
 def _split(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

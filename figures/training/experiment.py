@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from figures.training.layers import Layer, Shape
 from figures.training.network import Network, Run
+from varprop.montecarlo.devices import find_device
 
 MEMORY = 10**9  # bytes that the numbers of the runs at work may take
 COPIES = 4  # of each number of a forward pass: itself, its gradient, what a layer keeps for it
@@ -95,9 +95,13 @@ class History:
         return History(tuple(self.runs[row] for row in rows), **own, watched=watched)
 
 
-class Trained(NamedTuple):
-    """How a training is made, for the manifest."""
+@dataclass(frozen=True)
+class Trained:
+    """How a training is made, for the manifest: on which device, "auto" being the one it finds."""
 
     device: str
     dtype: str = "float32"
-    engine: str = "plain SGD, runs together"
+    engine: str = "SGD, runs together"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", str(find_device(self.device)))

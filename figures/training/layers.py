@@ -76,6 +76,10 @@ class Conv(Plain):
     channels: int
     kernel: int = 3
 
+    def __post_init__(self) -> None:
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ValueError(f"a kernel must be odd to keep the image's size, got {self.kernel!r}")
+
     def outgoing(self, incoming: Shape) -> Shape:
         return (self.channels, *incoming[1:])
 
@@ -156,6 +160,10 @@ class Dropout(Plain):
     """While learning, each number is 0 with probability `rate`, else divided by 1 - rate."""
 
     rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"a dropout rate must lie in [0, 1), got {self.rate!r}")
 
     def __call__(self, x: Tensor, held: Parameters, how: Pass) -> Tensor:
         if not how.learning or how.mask is None:

@@ -8,6 +8,7 @@ the end of any epoch with the numbers it would have had.
 """
 
 import hashlib
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +59,13 @@ def _check(experiment: Experiment, data: Dataset) -> None:
             f"a batch must not exceed the {len(data.train)} training images of {data.name}, got "
             f"{experiment.batch}: take a smaller batch"
         )
+    if not 0 <= experiment.momentum < 1:
+        raise ValueError(f"momentum must lie in [0, 1), got {experiment.momentum!r}")
     if not experiment.runs:
         raise ValueError("an experiment needs at least one run, got none")
+    for run in experiment.runs:
+        if not 0 <= run.rate < math.inf:
+            raise ValueError(f"learning rates must be finite, at least 0, got {run.rate!r}")
     out = Network(experiment.layers, data.shape).shapes[-1]
     if out != (data.classes,):
         raise ValueError(

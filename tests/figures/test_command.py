@@ -73,6 +73,7 @@ def test_one_doubted_figure_is_told_by_the_status(known, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["one", "gallery"], "gallery stands alone"),
+        (["gallery", "--seed", "3"], "gallery takes --out alone"),
         (["--out", "{file}"], "cannot write in"),
         (["--out", "{file}/deeper"], "cannot write in"),
         (["--device", "abacus"], "unknown device 'abacus'"),
@@ -88,6 +89,23 @@ def test_unusable_arguments_are_one_line_before_any_work(
     assert stopped.value.code == command.UNUSABLE
     assert message in said and said.count("\n") == 1
     assert not any(figure.computed for figure in known.values())
+
+
+@pytest.mark.parametrize("size", [None, 11])
+def test_a_folder_without_cifar_is_refused_before_any_training(tmp_path, capsys, size):
+    if size:
+        (tmp_path / "data_batch_1.bin").write_bytes(b"x" * size)
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["training", "--data", str(tmp_path), "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert stopped.value.code == command.UNUSABLE and said.count("\n") == 1
+    assert f"--data: {tmp_path / 'data_batch_1.bin'} " in said
+
+
+def test_failures_alone_state_no_rate_of_claims(known, tmp_path, capsys):
+    known["one"].fails = known["two"].fails = ValueError("no digits")
+    assert run("one", "two", out=tmp_path) == command.FAILED
+    assert "claims true" not in capsys.readouterr().out
 
 
 def test_saved_results_say_which_code_made_them(known, tmp_path, capsys):

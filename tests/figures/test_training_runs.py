@@ -23,6 +23,7 @@ from figures.training import (
     Phi,
     Run,
     Snapshot,
+    Trained,
     digits,
     state,
     train,
@@ -279,6 +280,11 @@ def test_names_and_sizes():
         ({"epochs": 0}, "epochs must be .* at least 1, got 0"),
         ({"batch": 97}, "must not exceed the 96 training images of digits, got 97: take"),
         ({"runs": ()}, "at least one run, got none"),
+        ({"momentum": float("nan")}, r"momentum must lie in \[0, 1\), got nan"),
+        (
+            {"runs": (Run("a", vp.init.get("he_normal"), 0, float("nan")),)},
+            "learning rates must be finite, at least 0, got nan",
+        ),
         ({"layers": (Dense(7),)}, r"must give 10 numbers .* got \(7,\): end with Dense\(10\)"),
     ],
 )
@@ -291,3 +297,16 @@ def test_an_unknown_name_of_runs_is_refused(data):
     history = train(experiment(epochs=1, runs=runs(seeds=(1,))), data)
     with pytest.raises(ValueError, match="no run is named 'he': the runs are he_normal, glorot"):
         history.of("he")
+
+
+def test_the_manifest_names_the_device_that_was_found():
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    assert Trained("auto").device == found and Trained("cpu").device == "cpu"
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, float("nan")])
+def test_impossible_layers_are_refused(rate):
+    with pytest.raises(ValueError, match=r"dropout rate must lie in \[0, 1\), got"):
+        Dropout(rate)
+    with pytest.raises(ValueError, match="a kernel must be odd to keep the image's size, got 4"):
+        Conv(2, 4)

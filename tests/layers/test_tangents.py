@@ -201,3 +201,10 @@ def test_linear_layers_move_products_of_tangents(rng):
     dense = Dense(3, 5, "kaiming_normal").tangents((v,), (t,))
     np.testing.assert_allclose(dense.second, 2 * t.second)
     np.testing.assert_allclose(dense.cross, 2 * cross_of(v, t))
+
+
+def test_a_tangent_that_leaves_its_cross_moment_open_is_refused():
+    """As from a layer of one's own that drops `base` and gives no `cross`."""
+    t = Tangents(np.zeros(1), np.ones((1, 1)), None)
+    with pytest.raises(ValueError, match=r"got source=None, base=None: let the `tangents` of the"):
+        Dense(3, 5, "kaiming_normal").tangents((Moments.unit(),), (t,))

@@ -58,10 +58,16 @@ def cross_of(x: Moments, t: Tangents) -> Array:
     """E x t' over sites: that of t, or of x = phi(z), t = phi'(z) y.
 
     It is nan, for no rule, between two sites where phi jumps.
+    Raises ValueError for a tangent that leaves it open.
     """
     if t.cross is not None:
         return t.cross
-    assert x.source is not None and t.base is not None
+    if x.source is None or t.base is None:
+        raise ValueError(
+            "a tangent without `cross` needs the `source` of its value and its own `base`, got "
+            f"source={x.source}, base={t.base}: let the `tangents` of the layer that gave it set "
+            "`cross`, E x t', from `varprop.layers.cross_of` of its input"
+        )
     phi, z, y = x.source.function, x.source.law, t.base
     cross = np.zeros(t.second.shape)
     if not np.any(y.cross):
