@@ -140,7 +140,6 @@ def draw(results: Results) -> Figure:
 
 def _sigmoid(axes: Axes, arrays: Mapping[str, np.ndarray]) -> None:
     mean, spread = arrays[f"{SHALLOW}/mean"], arrays[f"{SHALLOW}/std"].mean(0)
-    _line(axes, arrays[f"{DEEP}/mean"][:, -1], GREY, "last of five")
     axes.axhline(NEAR, color=style.PALE, linestyle=":", linewidth=0.8)
     for k, look in enumerate(LOOKS[: mean.shape[1]]):
         at = _shown(mean.shape[-1] - 1)
@@ -150,6 +149,7 @@ def _sigmoid(axes: Axes, arrays: Mapping[str, np.ndarray]) -> None:
             where, mean[:, k].mean(0)[at[1:]], spread[k, at[1:]], color=look["color"],
             linestyle="none", elinewidth=0.5, capsize=1,
         )  # fmt: skip
+    _line(axes, arrays[f"{DEEP}/mean"][:, -1], GREY, "last of five")
     axes.set_ylim(0, 1.25)
     axes.set_yticks(np.linspace(0, 1, 6))
 
@@ -175,7 +175,7 @@ def _epochs(axes: Axes, last: int) -> None:
     axes.set_xscale("symlog", linthresh=1, linscale=0.6)
     axes.set_xticks(_shown(last), list(map(str, _shown(last))))
     axes.set_xticks([], minor=True)
-    axes.set(xlim=(-0.15, last * 1.1), xlabel="epoch")
+    axes.set(xlim=(-0.15, last * 1.3), xlabel="epoch")
 
 
 def _shown(last: int) -> np.ndarray:
