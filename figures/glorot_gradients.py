@@ -146,7 +146,8 @@ def draw(results: Results) -> Figure:
         "marks). After Glorot and Bengio (2010), figures 7 and 8."
     )
     figure = style.page(results, 4.5, note=note)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2.9, 1.6))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(2.9, 1.6))
+    top, bottom = parts
     axes = top.subplots(2, glorot.DEPTH, sharex="row", sharey="row")
     fill, mark = style.SERIES[1]["color"], style.SERIES[2]["color"]
     for row, init in enumerate(glorot.INITS):

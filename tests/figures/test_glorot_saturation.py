@@ -149,8 +149,10 @@ def test_gradients_of_weights_are_told_from_those_of_another_law(weight_gradient
 def test_equal_gradients_of_weights_are_those_of_square_layers_with_standard_weights(
     weight_gradients,
 ):
-    alike = glorot_gradients._alike(*weight_gradients["standard"], 0.3, "standard")
+    theory, sample = weight_gradients["standard"]
+    alike = glorot_gradients._alike(theory, sample, 0.3, "standard")
     assert alike.verdict == "CONFIRMED"
     # Of 64 inputs and 48 units, normalised weights are not those of square layers.
-    unlike = glorot_gradients._alike(*weight_gradients["normalised"], 0.01, "normalised")
+    theory, sample = weight_gradients["normalised"]
+    unlike = glorot_gradients._alike(theory, sample, 0.01, "normalised")
     assert unlike.verdict == "REFUTED"
