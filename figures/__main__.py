@@ -52,7 +52,13 @@ NAMES = (
     "singular_values",
 )
 STUDIES = ("calibration",)  # drawn from results that `python -m benchmarks` saved
-TRAINING = ("initializers_compared", "he_depth", "trainability", "constant_weights")
+TRAINING = (
+    "initializers_compared",
+    "he_depth",
+    "trainability",
+    "constant_weights",
+    "glorot_saturation",
+)
 KNOWN = NAMES + STUDIES + TRAINING
 GALLERY = "gallery"
 UNCONFIRMED, UNUSABLE, FAILED, INTERRUPTED = 1, 2, 3, 130  # exit statuses

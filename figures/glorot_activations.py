@@ -13,20 +13,17 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import glorot, style
-from figures.judging import mean_is
+from figures.judging import all_within, mean_is
 from figures.results import (
-    ERROR_RATE,
     Claim,
     Results,
     claim_of,
     describe,
-    percent,
     provenance,
     streams,
 )
 from varprop.comparison import compare
 from varprop.montecarlo.devices import find_device
-from varprop.stats import overall
 
 LAYERS = range(1, glorot.DEPTH + 1)
 FALSE_PASS = 1e-3  # of the shape, over its layers and points
@@ -93,16 +90,11 @@ def _shape(theory: vp.Prediction, sample: vp.Sample, margin: float, init: str) -
         expected = phi.fourth_moment(q) / phi.second_moment(q) ** 2
         found = sample.records[f"tanh_{layer}"].kurtosis / expected
         placed += [mean_is(one, 1.0, margin, 2 * FALSE_PASS / tests, tests) for one in found.T]
-    refusals = [one.refusal for one in placed if one.refusal]
-    ends = [end for one in placed if not one.refusal for end in (one.low, one.high)]
-    far = float(max(ends, key=abs, default=0.0))
     statement = (
         "the activations have the shape of tanh of a Gaussian: E x⁴/(E x²)² is the predicted one "
         f"in each layer, within {100 * margin:.0f} % (error rate {FALSE_PASS:g})"
     )
-    evidence = refusals[0] if refusals else f"Widest interval reaches {percent(far)}"
-    verdict = overall(one.verdict for one in placed)
-    return Claim(statement, str(verdict), evidence, init, gap=far, error_rate=ERROR_RATE)
+    return all_within(placed, statement, init)
 
 
 def draw(results: Results) -> Figure:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from figures.results import ERROR_RATE, Results
-from varprop.stats import Verdict, decide_equivalence, studentized_test
+from figures.results import ERROR_RATE, Claim, Results, percent
+from varprop.stats import Verdict, decide_equivalence, overall, studentized_test
 
 Interval = Callable[[float], tuple[Any, Any]]
 
@@ -50,6 +50,16 @@ def mean_is(sample: np.ndarray, mean: float, margin: float, level: float, tests:
     return equivalence(
         lambda rate: studentized_test(sample, mean, rate).interval(rate), margin, level, tests
     )
+
+
+def all_within(placed: Sequence[Placed], statement: str, panel: str, series: str = "") -> Claim:
+    """The claim that stands on all of these; its evidence is the interval that reaches farthest."""
+    refusals = [one.refusal for one in placed if one.refusal]
+    ends = [end for one in placed if not one.refusal for end in (one.low, one.high)]
+    far = float(max(ends, key=abs, default=0.0))
+    evidence = refusals[0] if refusals else f"Widest interval reaches {percent(far)}"
+    verdict = overall(one.verdict for one in placed)
+    return Claim(statement, str(verdict), evidence, panel, series, far, ERROR_RATE)
 
 
 def false_alarms(run: Sequence[Results]) -> str:

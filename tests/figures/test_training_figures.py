@@ -35,6 +35,12 @@ TINY = {
         "seeds": 2,
         "steps": 3,
     },
+    "glorot_saturation": {
+        "width": 8,
+        "batch": 359,
+        "epochs": {"sigmoid": 2, "tanh": 1, "softsign": 1},
+        "seeds": 2,
+    },
 }
 SEEDS = 6
 
