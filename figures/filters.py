@@ -98,7 +98,7 @@ def _bound_claim(row: np.ndarray, bound: float, name: str) -> Claim:
     verdict = vp.Verdict.CONFIRMED if nearest >= bound - 1e-6 else vp.Verdict.REFUTED
     evidence = f"{name}: least coherence {nearest:.3f}, bound {bound:.3f}"
     statement = "no drawn set of filters is below the Welch bound"
-    return Claim(statement, str(verdict), evidence, "random", name, bound / nearest)
+    return Claim(statement, str(verdict), evidence, "random", name, bound / nearest, error_rate=0.0)
 
 
 def draw(results: Results) -> Figure:

@@ -11,6 +11,7 @@ tell orthogonal inputs apart. Default networks are modules that PyTorch has fill
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,11 @@ from torch import nn
 
 import varprop as vp
 from figures import style
-from figures.bands import looks, mean_bands, one_sided, points
-from figures.results import Claim, Results, claim_of, describe, provenance, streams
+from figures.bands import looks, mean_bands, points
+from figures.judging import equivalence, share_within
+from figures.results import ERROR_RATE, Claim, Results, claim_of, describe, provenance, streams
 from varprop.comparison import compare
-from varprop.stats import binomial_interval, decide_equivalence, overall
+from varprop.stats import overall
 from varprop.torch_modules.measure import own_stream
 
 SERIES = {
@@ -39,7 +41,7 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "nn.Linear": lambda: nn.Linear(18, 8192),
 }
 LEVEL = 0.05  # of the bands, simultaneously over the layers shown
-ERROR_RATE, FALSE_PASS = 1e-4, 1e-4
+FALSE_PASS = 1e-4
 FAR = 0.05  # the widest difference of distribution functions that counts as the same law
 ALIKE, MOST = 0.99, 0.95  # the correlation that most default networks exceed
 BINS = 40
@@ -122,7 +124,7 @@ def _weights(seed: int) -> tuple[np.ndarray, np.ndarray, list[Claim]]:
 
 
 def _law_claim(scaled: Mapping[str, np.ndarray], name: str) -> Claim:
-    """Dvoretzky, Kiefer, Wolfowitz and Massart: the distribution functions of both parts."""
+    """The distribution functions of both parts, in the band of Massart (1990)."""
     statement = (
         "weights and biases of nn.Conv2d and nn.Linear are U(−1/√fan_in, 1/√fan_in), within "
         f"{FAR:g} of the distribution function everywhere (error rate {FALSE_PASS:g})"
@@ -130,11 +132,19 @@ def _law_claim(scaled: Mapping[str, np.ndarray], name: str) -> Claim:
     verdicts, gaps = [], []
     for part, entries in scaled.items():
         gap = float(stats.kstest(entries, stats.uniform(-1, 2).cdf).statistic)
-        band = float(np.sqrt(np.log(2 / FALSE_PASS) / 2 / entries.size))
-        verdicts.append(decide_equivalence(max(gap - band, 0.0), gap + band, FAR))
-        gaps.append((gap, f"{name} {part}: widest difference {gap:.4f} ± {band:.4f}"))
+        distance = partial(_distance, gap, entries.size)
+        placed = equivalence(distance, FAR, FALSE_PASS, tests=len(scaled))
+        verdicts.append(placed.verdict)
+        gaps.append((gap, f"{name} {part}: widest difference {gap:.4f}, under {placed.high:.4f}"))
     gap, evidence = max(gaps)
-    return Claim(statement, str(overall(verdicts)), evidence, "weights", name, gap)
+    where = "weights", name, gap, ERROR_RATE
+    return Claim(statement, str(overall(verdicts)), evidence, *where)
+
+
+def _distance(gap: float, entries: int, level: float) -> tuple[float, float]:
+    """Of the true distribution function, `gap` being that of the one found."""
+    band = float(np.sqrt(np.log(2 / level) / 2 / entries))
+    return max(gap - band, 0.0), gap + band
 
 
 def _steps(theory: vp.Prediction, sample: vp.Sample, margin: float, series: str) -> Claim:
@@ -151,17 +161,15 @@ def _alike(sample: vp.Sample, node: str, series: str) -> Claim:
     """The share of networks with a correlation above ALIKE: most of default ones, few others."""
     c = sample.values(node, "correlation")[:, 0, 1]
     alike = int((c > ALIKE).sum())
-    low, high = binomial_interval(alike, c.size, 2 * FALSE_PASS)
-    most = series.startswith("default")
-    above, below = (low > MOST, high < MOST), (high < 1 - MOST, low > 1 - MOST)
-    verdict = one_sided(*(above if most else below))
+    bounds = (MOST, np.inf) if series.startswith("default") else (-np.inf, 1 - MOST)
+    verdict = share_within(alike, c.size, bounds, 2 * FALSE_PASS).verdict
     statement = (
         f"two orthogonal inputs end with a correlation above {ALIKE:g} in over {MOST:.0%} of the "
         f"default networks with bias, and in under {1 - MOST:.0%} of Kaiming's (error rate "
         f"{FALSE_PASS:g})"
     ).replace("%", "\N{NO-BREAK SPACE}%")
     evidence = f"{series}: {alike} of {c.size} networks"
-    return Claim(statement, str(verdict), evidence, "alike", series)
+    return Claim(statement, str(verdict), evidence, "alike", series, error_rate=ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:
