@@ -129,7 +129,8 @@ def draw(results: Results) -> Figure:
         "of kurtosis κ. Left: E x² for the even input; middle and right: variance of |x|²/n over "
         "networks, over its squared mean, for an input with one entry that is not 0 and one with "
         f"equal entries. Lines: theory, exact at any width; points: {about['draws']} networks with "
-        "real weights; bars: 95 % bands, simultaneous over the layers."
+        "real weights; bars: 95 % bands, simultaneous over the layers, none where draws are too "
+        "skewed for one."
     )
     figure = style.page(results, 2.5, note=note)
     left, middle, right = figure.subplots(1, 3)

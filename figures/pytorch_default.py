@@ -81,7 +81,8 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
             make = _maker(width, depth, bias is not None)
             sample = vp.measure(make, x, network=net, **how)
         else:
-            sample = vp.simulate(net, inputs=x, engine="explicit", device=device, **how)
+            how |= {"engine": "explicit", "device": device, "backward": False}
+            sample = vp.simulate(net, inputs=x, **how)
         theory = vp.predict(net, x)
         names = ["input", *(f"relu_{layer}" for layer in range(1, depth + 1))]
         lines[k, 0] = [theory.value(name, "second_moment")[0] for name in names]
