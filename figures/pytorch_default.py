@@ -172,12 +172,12 @@ def draw(results: Results) -> Figure:
     """E x^2 and the correlation by layer, and the law of the weights as they are made."""
     about = results.about["parameters"]
     note = (
-        f"ReLU networks of width {about['width']} at two orthogonal inputs, x·x/n = 1. Default with "
-        "bias: modules as PyTorch makes them; default, no bias: weights of their law; Kaiming and "
-        "Xavier: normal weights. Lines: theory of wide layers; "
-        f"points: {about['draws']} networks, bars 95 % bands, simultaneous over the points "
-        "of a curve. Without biases the correlation depends on no scale: three curves are one. "
-        "Right: all weights of one module, and the law of kaiming_uniform_ for ReLU."
+        f"ReLU networks of width {about['width']} at two orthogonal inputs, x·x/n = 1. Default "
+        "with bias: modules as PyTorch makes them; without: weights of the same law; Kaiming and "
+        f"Xavier: normal weights. Lines: theory of wide layers; points: {about['draws']} networks, "
+        "bars 95 % bands, simultaneous over the points of a curve. Without biases the correlation "
+        "depends on no scale: three curves are one. Right: all weights of one module, and the law "
+        "of kaiming_uniform_ for ReLU."
     )
     figure = style.page(results, 2.6, note=note)
     left, middle, right = figure.subplots(1, 3)
