@@ -12,7 +12,7 @@ from scipy import special
 
 from figures import style
 from figures.results import Results
-from varprop.stats import Verdict, decide_equivalence, studentized_test
+from varprop.stats import studentized_test
 
 
 def product_bands(found: np.ndarray, shown: Sequence[int], level: float) -> np.ndarray:
@@ -51,20 +51,6 @@ def mean_bands(
             continue
         bands[1:, k] = np.maximum(ends, 0.0) * line[layer]
     return bands
-
-
-def one_sided(confirmed: bool, refuted: bool) -> Verdict:
-    """The verdict where a bound is passed on one side, or on the other, or not known to be."""
-    if confirmed or refuted:
-        return Verdict.CONFIRMED if confirmed else Verdict.REFUTED
-    return Verdict.UNDECIDED
-
-
-def equivalent(low: float, high: float, margin: float) -> Verdict:
-    """`decide_equivalence`; UNDECIDED where a band could not be had."""
-    if not np.isfinite([low, high]).all():
-        return Verdict.UNDECIDED
-    return decide_equivalence(low, high, margin)
 
 
 def looks(results: Results, panel: str, series: str, look: Mapping[str, Any]) -> tuple[str, str]:

@@ -17,9 +17,18 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import style
+from figures.judging import share_within
 from figures.mean_field import LEVEL, judged
-from figures.results import Claim, Results, describe, gap_evidence, percent, provenance, streams
-from varprop.stats import binomial_interval, decide_equivalence
+from figures.results import (
+    ERROR_RATE,
+    Claim,
+    Results,
+    describe,
+    gap_evidence,
+    percent,
+    provenance,
+    streams,
+)
 
 DIMENSION = 16  # of the frames on the left
 PRIME = 29  # Paley: 30 vectors in 15 dimensions
@@ -119,7 +128,8 @@ def _tight_claim(frames: Mapping[str, np.ndarray], numbers: np.ndarray) -> Claim
         "bases, simplex and Paley frame meet the Welch bound and keep |x| up to a factor "
         "(A = B = N/m); none is below the bound"
     )
-    return Claim(statement, str(verdict), f"Off by at most {off.max():.1g}", "frames")
+    evidence = f"Off by at most {off.max():.1g}"
+    return Claim(statement, str(verdict), evidence, "frames", error_rate=0.0)
 
 
 def _kept(found: np.ndarray, margin: float, series: str) -> Claim:
@@ -130,24 +140,24 @@ def _kept(found: np.ndarray, margin: float, series: str) -> Claim:
         f"√2, within {percent(margin, 0).lstrip('+')} at the last one"
     )
     evidence = gap_evidence(series, gap, low, high, len(found)).replace("networks", "draws")
-    return Claim(statement, verdict, evidence, "layers", series, gap)
+    return Claim(statement, verdict, evidence, "layers", series, gap, ERROR_RATE)
 
 
 def _doubling(found: np.ndarray, series: str) -> Claim:
     """x.x/n of nearly every input doubles, the most that a gain of sqrt(2) can do."""
     growth = (found[:, -1] / found[:, -1 - TAIL]) ** (1 / TAIL)
     away = int((np.abs(growth / 2 - 1) > GROWTH).sum())
-    low, high = binomial_interval(away, len(growth), LEVEL)
+    placed = share_within(away, len(growth), (-np.inf, FEW), LEVEL)
     statement = (
         f"under a bare basis x·x comes to double in every layer, within {percent(GROWTH, 0)[1:]} a "
         f"layer over the last {TAIL}, for all but {percent(FEW, 0)[1:]} of inputs"
     )
     evidence = (
-        f"Factor {growth.min():.3f} to {growth.max():.3f}, at most {percent(high)[1:]} of inputs "
-        f"are further, {series}, {len(growth)} inputs"
+        f"Factor {growth.min():.3f} to {growth.max():.3f}, at most {percent(placed.high)[1:]} of "
+        f"inputs are further, {series}, {len(growth)} inputs"
     )
-    verdict = str(decide_equivalence(low, high, FEW))
-    return Claim(statement, verdict, evidence, "layers", series, float(growth.mean() / 2 - 1))
+    where = "layers", series, float(growth.mean() / 2 - 1), ERROR_RATE
+    return Claim(statement, str(placed.verdict), evidence, *where)
 
 
 def draw(results: Results) -> Figure:

@@ -98,7 +98,7 @@ def _bound_claim(row: np.ndarray, bound: float, name: str) -> Claim:
     verdict = vp.Verdict.CONFIRMED if nearest >= bound - 1e-6 else vp.Verdict.REFUTED
     evidence = f"{name}: least coherence {nearest:.3f}, bound {bound:.3f}"
     statement = "no drawn set of filters is below the Welch bound"
-    return Claim(statement, str(verdict), evidence, "random", name, bound / nearest)
+    return Claim(statement, str(verdict), evidence, "random", name, bound / nearest, error_rate=0.0)
 
 
 def draw(results: Results) -> Figure:
@@ -136,9 +136,10 @@ def _counts(axes: Axes, results: Results) -> None:
             [layer.dimension for layer in layers], [layer.count for layer in layers],
             look["marker"], color=look["color"], markerfacecolor="white", label=label,
         )  # fmt: skip
-    for layer in SHUFFLE:
+    for layer in SHUFFLE:  # beside its mark, away from the line
+        reach, side = (-5, "right") if layer.count > layer.dimension else (5, "left")
         axes.annotate(
-            str(layer.count), (layer.dimension, layer.count), (-5, 0), va="center", ha="right",
+            str(layer.count), (layer.dimension, layer.count), (reach, 0), va="center", ha=side,
             textcoords="offset points", fontsize=style.SMALL,
         )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlim=(14, ends[1]), ylim=ends)

@@ -1,4 +1,4 @@
-"""Claims of "within the margin": certified by an interval at one level, refuted by a wider one."""
+"""Claims of "between bounds": certified by an interval at one level, refuted by a wider one."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from figures.results import ERROR_RATE, Claim, Results, percent
-from varprop.stats import Verdict, decide_equivalence, overall, studentized_test
+from varprop.stats import Verdict, binomial_interval, decide_equivalence, overall, studentized_test
 
 Interval = Callable[[float], tuple[Any, Any]]
 
@@ -21,34 +21,58 @@ class Placed(NamedTuple):
     refusal: str = ""
 
 
-def equivalence(interval: Interval, margin: float, level: float, tests: int = 1) -> Placed:
+def within(interval: Interval, bounds: tuple[float, float], level: float, tests: int = 1) -> Placed:
     """`interval(level)` has coverage 1 - level, or raises ValueError for a sample too poor for it.
 
-    CONFIRMED where the interval at `level` is inside, so falsely with probability level/2 at most;
-    REFUTED where that at ERROR_RATE/`tests` (of one claim) is outside too; else UNDECIDED.
+    CONFIRMED where the interval at `level` is between the bounds, one of which may be infinite, so
+    falsely with probability level/2 at most; REFUTED where that at ERROR_RATE/`tests` (of one
+    claim) is outside too; else UNDECIDED.
     """
     try:
         low, high = map(float, interval(level))
     except ValueError as refusal:
         return Placed(Verdict.UNDECIDED, refusal=str(refusal))
-    verdict = decide_equivalence(low, high, margin)
-    if verdict == Verdict.REFUTED and not _surely_outside(interval, margin, tests):
-        verdict = Verdict.UNDECIDED
-    return Placed(verdict, low, high)
+    if bounds[0] < low and high < bounds[1]:
+        return Placed(Verdict.CONFIRMED, low, high)
+    refuted = _outside(low, high, bounds) and _surely_outside(interval, bounds, tests)
+    return Placed(Verdict.REFUTED if refuted else Verdict.UNDECIDED, low, high)
 
 
-def _surely_outside(interval: Interval, margin: float, tests: int) -> bool:
+def _surely_outside(interval: Interval, bounds: tuple[float, float], tests: int) -> bool:
     try:
         low, high = map(float, interval(ERROR_RATE / tests))
     except ValueError:
         return False
-    return decide_equivalence(low, high, margin) == Verdict.REFUTED
+    return _outside(low, high, bounds)
+
+
+def _outside(low: float, high: float, bounds: tuple[float, float]) -> bool:
+    return high < bounds[0] or low > bounds[1]
+
+
+def equivalence(interval: Interval, margin: float, level: float, tests: int = 1) -> Placed:
+    """A difference is within +-margin."""
+    return within(interval, (-margin, margin), level, tests)
+
+
+def share_within(
+    count: int, of: int, bounds: tuple[float, float], level: float, tests: int = 1
+) -> Placed:
+    """A probability is between the bounds, by `count` of `of` independent trials."""
+    return within(lambda rate: binomial_interval(count, of, rate), bounds, level, tests)
 
 
 def mean_is(sample: np.ndarray, mean: float, margin: float, level: float, tests: int = 1) -> Placed:
     """E sample = mean within +-margin, for independent draws (draws,); the ends are of the gap."""
-    return equivalence(
-        lambda rate: studentized_test(sample, mean, rate).interval(rate), margin, level, tests
+    return mean_within(sample, mean, (-margin, margin), level, tests)
+
+
+def mean_within(
+    sample: np.ndarray, mean: float, bounds: tuple[float, float], level: float, tests: int = 1
+) -> Placed:
+    """E sample - mean is between the bounds, for independent draws (draws,)."""
+    return within(
+        lambda rate: studentized_test(sample, mean, rate).interval(rate), bounds, level, tests
     )
 
 

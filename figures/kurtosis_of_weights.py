@@ -21,8 +21,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import varprop as vp
 from figures import style
-from figures.bands import equivalent, looks, mean_bands, points
-from figures.results import Claim, Results, describe, gap_evidence, provenance, streams
+from figures.bands import looks, mean_bands, points
+from figures.judging import mean_is
+from figures.results import ERROR_RATE, Claim, Results, describe, gap_evidence, provenance, streams
 
 LAWS = {
     "Rademacher": vp.init.rademacher(2),
@@ -70,9 +71,9 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
         for p, panel in enumerate(INPUTS):
             squares = (found[:, p] - 1) ** 2
             bands[k, 1 + p] = mean_bands(squares, lines[k, p], every, LEVEL)
-            claims.append(_mean_claim(found[:, p, -1:], parameters, law, panel, depth))
+            claims.append(_mean_claim(found[:, p, -1], parameters, law, panel, depth))
             at = 0 if panel == "one entry" else depth - 1
-            relative = squares[:, at, None] / lines[k, p, at]
+            relative = squares[:, at] / lines[k, p, at]
             claims.append(_square_claim(relative, parameters["margin"], law, panel, at + 1))
         kurtosis = float(LAWS[law].at(width, width).kurtosis)
         about = {"weights": LAWS[law], "kurtosis": kurtosis, "width": width, "depth": depth}
@@ -86,7 +87,7 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
 def _mean_claim(
     found: np.ndarray, parameters: Mapping[str, Any], law: str, panel: str, layer: int
 ) -> Claim:
-    """Equivalence of E x^2 with the input's; found (draws, 1) is relative to it."""
+    """Equivalence of E x^2 with the input's; found (draws,) is relative to it."""
     margin = parameters["mean_margin"]
     statement = (
         f"E x² of layer {layer} is that of the input within {100 * margin:.0f} %, for all laws and "
@@ -97,7 +98,7 @@ def _mean_claim(
 
 
 def _square_claim(found: np.ndarray, margin: float, law: str, panel: str, layer: int) -> Claim:
-    """The same of squared deviations over the predicted fluctuation (draws, 1)."""
+    """The same of squared deviations over the predicted fluctuation (draws,)."""
     statement = (
         "the relative variance of |x|²/n over networks is the predicted one within "
         f"{100 * margin:.0f} %, in layer 1 for the input of one entry and in the last for the even "
@@ -115,9 +116,9 @@ def _claim(
     told: str,
     place: tuple[str, str],
 ) -> Claim:
-    gap, low, high = (float(end) - 1 for end in mean_bands(found, np.ones(1), [0], 2 * rate)[:, 0])
-    evidence = gap_evidence(told, gap, low, high, len(found))
-    return Claim(statement, str(equivalent(low, high, margin)), evidence, *place, gap)
+    placed, gap = mean_is(found, 1.0, margin, 2 * rate), float(found.mean() - 1)
+    evidence = placed.refusal or gap_evidence(told, gap, placed.low, placed.high, len(found))
+    return Claim(statement, str(placed.verdict), evidence, *place, gap, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:
@@ -128,7 +129,8 @@ def draw(results: Results) -> Figure:
         "of kurtosis κ. Left: E x² for the even input; middle and right: variance of |x|²/n over "
         "networks, over its squared mean, for an input with one entry that is not 0 and one with "
         f"equal entries. Lines: theory, exact at any width; points: {about['draws']} networks with "
-        "real weights; bars: 95 % bands, simultaneous over the layers."
+        "real weights; bars: 95 % bands, simultaneous over the layers, none where draws are too "
+        "skewed for one."
     )
     figure = style.page(results, 2.5, note=note)
     left, middle, right = figure.subplots(1, 3)

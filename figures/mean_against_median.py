@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 
 import varprop as vp
 from figures import style
-from figures.judging import equivalence
+from figures.judging import share_within
 from figures.results import ERROR_RATE, Claim, Results, describe, provenance, streams
-from varprop.stats import binomial_interval
 
 SERIES = {"He": "kaiming_normal", "random walk": "random_walk"}
 FALSE_PASS = 1e-4
@@ -48,12 +47,8 @@ def compute(parameters: Mapping[str, Any], seed: int, device: str) -> Results:
 
 def _claim(median: float, found: np.ndarray, margin: float, panel: str) -> Claim:
     below = int((found <= median).sum())
-
-    def excess(level: float) -> tuple[float, float]:
-        low, high = binomial_interval(below, found.size, level)
-        return low - 0.5, high - 0.5
-
-    verdict = equivalence(excess, margin, 2 * FALSE_PASS).verdict
+    bounds = 0.5 - margin, 0.5 + margin
+    verdict = share_within(below, found.size, bounds, 2 * FALSE_PASS).verdict
     statement = (
         "half of the networks are below the predicted median of the deepest layer, within "
         f"{100 * margin:.0f} % of the networks"

@@ -21,8 +21,9 @@ from scipy import special
 
 import varprop as vp
 from figures import style
-from figures.bands import looks, one_sided, points, product_bands
-from figures.results import Claim, Results, describe, provenance, streams
+from figures.bands import looks, points, product_bands
+from figures.judging import share_within
+from figures.results import ERROR_RATE, Claim, Results, describe, provenance, streams
 from varprop.stats import binomial_interval
 
 METHODS = ("mean ± 1.96 s/√N", "product of steps", "mean, theory's error")
@@ -30,7 +31,7 @@ NAIVE, PRODUCT, KNOWN = range(3)
 NOMINAL = 0.95
 DEEP, POOR = 4, 0.85  # from this L/n on the naive interval is claimed to cover less than this
 LEVEL = 0.05  # of the bars of coverages, simultaneously over the points of a curve
-ERROR_RATE = 1e-4
+FALSE_PASS = 1e-4
 
 
 def parameters(full: bool) -> dict[str, Any]:
@@ -104,19 +105,17 @@ def _claims(held: np.ndarray, drawn: np.ndarray, parameters: Mapping[str, Any]) 
             where = f"L/n = {ratio:g}, N = {size}"
             if ratio >= DEEP:
                 count = int(held[NAIVE, k, j]), int(drawn[k])
-                low, high = binomial_interval(*count, 2 * ERROR_RATE)
-                verdict = one_sided(high < POOR, low > POOR)
+                verdict = share_within(*count, (-np.inf, POOR), 2 * FALSE_PASS).verdict
                 statement = (
                     f"from L/n = {DEEP} on the naive 95 % interval covers in less than "
-                    f"{100 * POOR:.0f} % of the samples (error rate {ERROR_RATE:g})"
+                    f"{100 * POOR:.0f} % of the samples (error rate {FALSE_PASS:g})"
                 )
                 claims.append(_told(statement, verdict, count, where, "naive", f"N = {size}"))
             count = int(held[PRODUCT, k, j]), int(drawn[k])
-            low, high = binomial_interval(*count, 2 * ERROR_RATE)
-            verdict = one_sided(low > least, high < least)
+            verdict = share_within(*count, (least, np.inf), 2 * FALSE_PASS).verdict
             statement = (
                 "the 95 % interval of the product of steps covers in more than "
-                f"{100 * least:.0f} % (error rate {ERROR_RATE:g})"
+                f"{100 * least:.0f} % (error rate {FALSE_PASS:g})"
             )
             claims.append(_told(statement, verdict, count, where, "product", f"N = {size}"))
     return claims
@@ -129,7 +128,7 @@ def _told(
     share = count[0] / count[1]
     evidence = f"Nearest: {count[0]} of {count[1]} samples at {where}"
     order = share if panel == "naive" else 1 - share
-    return Claim(statement, str(verdict), evidence, panel, series, order)
+    return Claim(statement, str(verdict), evidence, panel, series, order, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

@@ -18,10 +18,19 @@ from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
 import varprop as vp
 from figures import style
-from figures.mean_field import judged
-from figures.results import Claim, Results, Tensors, describe, percent, provenance, streams
+from figures.judging import mean_is, share_within
+from figures.results import (
+    ERROR_RATE,
+    Claim,
+    Results,
+    Tensors,
+    describe,
+    percent,
+    provenance,
+    streams,
+)
 from varprop.montecarlo.devices import find_device, find_dtype, flushes
-from varprop.stats import binomial_interval, decide_equivalence, overall
+from varprop.stats import overall
 from varprop.theory import exceedance
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -204,24 +213,25 @@ def _by_layer(
 ) -> Claim:
     """The share of networks that have overflowed by each layer where that is in doubt."""
     layers = np.flatnonzero((predicted > 1e-4) | (np.append(predicted[1:], 1) > 1e-4)) + 1
-    ends, gaps = [], []
+    placed, gaps, tests = [], [], len(layers)
     for layer in layers:
-        count, share = int(((found > 0) & (found <= layer)).sum()), predicted[layer - 1]
-        low, high = binomial_interval(count, len(found), 2 * LEVEL / len(layers))
-        ends.append((low - share, high - share))
+        count, share = int(((found > 0) & (found <= layer)).sum()), float(predicted[layer - 1])
+        bounds = share - margin, share + margin
+        placed.append(share_within(count, len(found), bounds, 2 * LEVEL / tests, tests))
         gaps.append(count / len(found) - share)
     far = int(np.argmax(np.abs(gaps)))
-    verdict = overall(decide_equivalence(low, high, margin) for low, high in ends)
+    low, high = (end - predicted[layers[far] - 1] for end in (placed[far].low, placed[far].high))
     statement = (
         "without activation, the share of N(0, 1) networks that have overflowed by a layer is the "
         f"predicted one, within {percent(margin, 0).lstrip('+')} of all at every layer (error rate "
         f"{LEVEL:g} a series)"
     )
     evidence = (
-        f"Widest gap {percent(gaps[far])} in [{percent(ends[far][0])}, {percent(ends[far][1])}], "
+        f"Widest gap {percent(gaps[far])} in [{percent(low)}, {percent(high)}], "
         f"{dtype}, width {width}, layer {layers[far]}, {len(found)} networks"
     )
-    return Claim(statement, str(verdict), evidence, "overflow", f"{dtype} {width}", gaps[far])
+    where = "overflow", f"{dtype} {width}", gaps[far], ERROR_RATE
+    return Claim(statement, str(overall(one.verdict for one in placed)), evidence, *where)
 
 
 def _early(
@@ -230,36 +240,35 @@ def _early(
     """The share of networks whose signal is lost more than NEAR layers from the prediction."""
     expected = round(expected_layer(predicted))
     away = int((np.abs(found - expected) > NEAR).sum())
-    low, high = binomial_interval(away, len(found), 2 * LEVEL)
+    placed = share_within(away, len(found), (-np.inf, margin), 2 * LEVEL)
     statement = (
         f"all but {percent(margin, 0).lstrip('+')} of N(0, 0.01²) networks lose their signal "
         f"within {NEAR} layers of the prediction (error rate {LEVEL:g} a series)"
     )
     evidence = (
-        f"At most {percent(high).lstrip('+')} are further; lost at {found.min()} to {found.max()}, "
-        f"predicted {expected}, {dtype}, width {width}, {len(found)} networks"
+        f"At most {percent(placed.high).lstrip('+')} are further; lost at {found.min()} to "
+        f"{found.max()}, predicted {expected}, {dtype}, width {width}, {len(found)} networks"
     )
-    verdict = decide_equivalence(low, high, margin)
-    share = away / len(found)
-    return Claim(statement, str(verdict), evidence, "underflow", f"{dtype} {width}", share)
+    where = "underflow", f"{dtype} {width}", away / len(found), ERROR_RATE
+    return Claim(statement, str(placed.verdict), evidence, *where)
 
 
 def _size_claim(logs: np.ndarray, line: np.ndarray, margin: float, stack: str) -> Claim:
     """The typical size over the predicted one, at the last layer that no network has lost."""
     last = _whole(logs) - 3 * (stack == DOWN)  # above the numbers of few digits
-    gaps = np.exp(logs[:, last - 1] - line[last - 1])
-    centre = np.exp(np.mean(np.log(gaps)))
-    verdict, gap, low, high = judged(1 + np.log(gaps), margin, SIZE_LEVEL)
+    gaps = logs[:, last - 1] - line[last - 1]
+    placed, gap = mean_is(gaps, 0.0, margin, SIZE_LEVEL), float(gaps.mean())
     statement = (
         "the typical size of the signal is the predicted one at the last layer that float32 "
         f"holds, its logarithm within {margin:g} "
         f"(error rate {SIZE_LEVEL:g} a series)"
     )
     evidence = (
-        f"{stack}: layer {last}, {percent(centre - 1)}, logarithm off by {gap:+.3f} in "
-        f"[{low:+.3f}, {high:+.3f}], {len(logs)} networks"
+        f"{stack}: layer {last}, {percent(np.expm1(gap))}, logarithm off by {gap:+.3f} in "
+        f"[{placed.low:+.3f}, {placed.high:+.3f}], {len(logs)} networks"
     ).replace("-", "−")
-    return Claim(statement, verdict, evidence, "size", stack, gap)
+    told = placed.refusal or evidence
+    return Claim(statement, str(placed.verdict), told, "size", stack, gap, ERROR_RATE)
 
 
 def draw(results: Results) -> Figure:

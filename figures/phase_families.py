@@ -1,5 +1,4 @@
-"""Critical lines of families of activations: leaky rectifiers by their slope, and saturating or
-smooth ones in the plane of weight and bias variance.
+"""Critical lines of leaky rectifiers by their slope, and of saturating and smooth activations.
 
 Left: chi_perp, the factor of gradient second moments per layer, over the slope and the weight
 variance. Right: the lines chi_perp = 1 where their fixed point attracts. Claim: at the marks the

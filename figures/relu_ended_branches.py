@@ -21,15 +21,25 @@ from matplotlib.ticker import MaxNLocator
 
 import varprop as vp
 from figures import style
-from figures.bands import equivalent, looks, mean_bands, one_sided, points
-from figures.results import Claim, Results, claim_of, describe, gap_evidence, provenance, streams
+from figures.bands import looks, mean_bands, points
+from figures.judging import mean_within
+from figures.results import (
+    ERROR_RATE,
+    Claim,
+    Results,
+    claim_of,
+    describe,
+    gap_evidence,
+    provenance,
+    streams,
+)
 from varprop.comparison import compare
 
 SERIES = ("s = 1", "s = 1/√L", "s = 1/L")
 DEEP = SERIES[1:]  # those drawn against the depth of the stack
 HE = 2.0  # fan_in Var(w)
 LEVEL = 0.05  # of the bands, simultaneously over the points of a curve
-ERROR_RATE, FALSE_PASS = 1e-6, 1e-4
+FALSE_PASS = 1e-4
 EXCESS = 0.1  # by which the theory of zero-mean branches is claimed to be too low, of its value
 
 
@@ -123,7 +133,6 @@ def _steps(theory: vp.Prediction, sample: vp.Sample, margin: float, series: str)
 def _ends(found: np.ndarray, series: str, depth: int, margin: float, panel: str) -> list[Claim]:
     """The whole stack is at its line, and not at that of branches of mean zero."""
     lines = np.array([stack(series, depth).iterate(1.0, depth).q[-1], zero_mean(series, depth)[-1]])
-    (value, low, high) = mean_bands(found[:, None], lines[:1], [0], 2 * FALSE_PASS)[:, 0]
     where = f"{series}, L = {depth}"
     statements = (
         f"E x² after L blocks is the predicted one within {100 * margin:.0f} % (error rate "
@@ -132,17 +141,19 @@ def _ends(found: np.ndarray, series: str, depth: int, margin: float, panel: str)
         f"{100 * EXCESS:.0f} % of it (error rate {FALSE_PASS:g})",
     )
     claims = []
-    for statement, line, agrees in zip(statements, lines, (True, False), strict=True):
-        gap, ends = value / line - 1, (low / line - 1, high / line - 1)
-        verdict = equivalent(*ends, margin)
-        if not agrees:  # comparisons with an end that is not known are false
-            verdict = one_sided(ends[0] > EXCESS, ends[1] < EXCESS)
-        evidence = gap_evidence(where, gap, *ends, len(found))
+    bounds = (-margin, margin), (EXCESS, np.inf)
+    for statement, line, allowed, agrees in zip(
+        statements, lines, bounds, (True, False), strict=True
+    ):
+        placed = mean_within(found / line, 1.0, allowed, 2 * FALSE_PASS)
+        gap = float(found.mean() / line - 1)
+        evidence = placed.refusal or gap_evidence(where, gap, placed.low, placed.high, len(found))
         if not agrees:
             evidence = evidence.replace("Widest gap", "Least gap")
         # Claims of one statement are told by their widest gap: of these, the least is wanted.
         order = gap if agrees else 1 / (1 + gap)
-        claims.append(Claim(statement, str(verdict), evidence, panel, series, order))
+        told = evidence, panel, series, order, ERROR_RATE
+        claims.append(Claim(statement, str(placed.verdict), *told))
     return claims
 
 

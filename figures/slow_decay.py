@@ -15,7 +15,16 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 import varprop as vp
 from figures import mean_field, style
-from figures.results import Claim, Results, describe, gap_evidence, percent, provenance, streams
+from figures.results import (
+    ERROR_RATE,
+    Claim,
+    Results,
+    describe,
+    gap_evidence,
+    percent,
+    provenance,
+    streams,
+)
 
 START, BIAS = 0.5, 0.05
 PAIRS = {"ReLU": "relu", "tanh": "tanh", "erf": "erf"}
@@ -89,7 +98,7 @@ def _second_moment(
             f"{percent(margin, 0).lstrip('+')} at every layer shown"
         )
         evidence = gap_evidence(f"dense_{layer}", gap, low, high, draws)
-        claims.append(Claim(statement, verdict, evidence, *where, gap))
+        claims.append(Claim(statement, verdict, evidence, *where, gap, ERROR_RATE))
         points.append(float(found.mean()))
     law = f"variance {weight:.6g}/n"
     told = describe(net, weights=law, width=width, depth=depth, draws=draws)
@@ -106,7 +115,8 @@ def _law_claim(
         f"after {len(line)} layers every map is within {percent(tolerance, 0).lstrip('+')} of its "
         "power law"
     )
-    return Claim(statement, str(verdict), f"Widest gap {percent(gap, 2)}, {where[1]}", *where, gap)
+    evidence = f"Widest gap {percent(gap, 2)}, {where[1]}"
+    return Claim(statement, str(verdict), evidence, *where, gap, error_rate=0.0)
 
 
 def draw(results: Results) -> Figure:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from scipy import stats
 
 from figures import judging
-from figures.judging import equivalence, false_alarms, mean_is
+from figures.judging import equivalence, false_alarms, mean_is, share_within
 from figures.results import Claim, Results
 from varprop.stats import Verdict
 
@@ -33,6 +35,17 @@ def test_more_tests_of_one_claim_refute_later():
     edge = 1 + 0.1 * stats.norm.isf(0.7e-6 / 2)
     assert equivalence(interval(edge), 1.0, 0.01).verdict == Verdict.REFUTED
     assert equivalence(interval(edge), 1.0, 0.01, tests=10).verdict == Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict"),
+    [(150, "CONFIRMED"), (110, "UNDECIDED"), (80, "UNDECIDED"), (40, "REFUTED")],
+)
+def test_a_bound_on_one_side_is_judged_as_its_mirror_image_is(count, verdict):
+    """80 of 200 is below a half at 2.5 % (P(X <= 80) = 0.003), and not at 1e-6."""
+    above, below = (0.5, math.inf), (-math.inf, 0.5)
+    assert share_within(count, 200, above, 0.05).verdict == verdict
+    assert share_within(200 - count, 200, below, 0.05).verdict == verdict
 
 
 def test_a_sample_that_cannot_bear_the_level_is_undecided_and_says_why(rng):

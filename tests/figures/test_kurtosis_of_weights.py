@@ -7,7 +7,7 @@ import varprop as vp
 from figures import kurtosis_of_weights as figure
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
-SIZES = {"width": 24, "depth": 1, "draws": 4096, "margin": 0.4, "mean_margin": 0.2}
+SIZES = {"width": 24, "depth": 1, "draws": 8192, "margin": 0.4, "mean_margin": 0.2}
 
 
 WIDE = {**SIZES, "width": 64, "draws": 8192}  # where squares of Laplace weights can be judged

@@ -40,7 +40,7 @@ def test_layers_are_judged_by_the_law_they_were_drawn_from(seed):
 
 @pytest.mark.statistical
 def test_published_digits_are_judged_by_what_was_measured(rng):
-    noise = 0.01 * rng.standard_normal(100)
+    noise = 0.01 * rng.standard_normal(200)
 
     def verdicts(small: float, unit: float) -> list[str]:
         found = {0.01: small + noise, 1.0: unit + noise}

@@ -6,7 +6,7 @@ import pytest
 from figures import mean_field, slow_decay
 from varprop.theory.meanfield import PowerLaw
 
-SIZES = {"width": 64, "draws": 256, "margin": 0.3, "shown": [2, 4]}
+SIZES = {"width": 64, "draws": 2048, "margin": 0.3, "shown": [2, 4]}
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "CONFIRMED"), (1.03, "REFUTED")])
