@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from figures.results import ERROR_RATE, Claim, Results, percent
-from varprop.stats import Verdict, binomial_interval, decide_equivalence, overall, studentized_test
+from varprop.stats import Verdict, binomial_interval, overall, studentized_test
 
 Interval = Callable[[float], tuple[Any, Any]]
 
