@@ -6,7 +6,7 @@ import varprop as vp
 from figures import mean_field, phase_families
 from figures.phase_diagram import line_of, measured
 
-SIZES = {"width": 64, "draws": 256, "margin": 0.3}
+SIZES = {"width": 64, "draws": 2048, "margin": 0.3}
 
 
 @pytest.mark.parametrize("slope", [-1.0, 0.4])
