@@ -40,6 +40,7 @@ def judged(
 ) -> tuple[Claim, ...]:
     """One claim for each assertion; its evidence is the measure with the least support."""
     found = decide({key: one.contrasts for key, one in assertions.items()}, error_rate)
+    share = error_rate / len(assertions)  # so that those of a figure add up to its rate
     claims = []
     for key, one in assertions.items():
         pairs = dict(zip(one.measures, one.contrasts, strict=True))
@@ -50,5 +51,9 @@ def judged(
         evidence = f"{weakest}: {mean} [{low}, {high}], {seeds} seeds, p = {found[key].p_for:.1g}"
         if not pair.known:
             evidence = f"{weakest}: a run has no number"
-        claims.append(Claim(one.statement, str(found[key].verdict), evidence, one.panel, key))
+        claims.append(
+            Claim(
+                one.statement, str(found[key].verdict), evidence, one.panel, key, error_rate=share
+            )
+        )
     return tuple(claims)

@@ -178,6 +178,7 @@ def _equal(steps: np.ndarray) -> Claim:
         f"{default:.2g}, {steps.shape[-1]} steps in float64",
         "steps",
         "equal",
+        error_rate=0.0,
     )
 
 
@@ -190,6 +191,7 @@ def _dead(largest: np.ndarray) -> Claim:
         f"Largest other parameter after each epoch: {worst:g}, {len(largest)} seeds",
         "accuracy",
         "zero",
+        error_rate=0.0,
     )
 
 

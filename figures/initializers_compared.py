@@ -146,7 +146,10 @@ def _claims(arrays: Mapping[str, np.ndarray]) -> tuple[Claim, ...]:
             f"{len(weakest.differences)} seeds, p = {min(decision[1:]):.1g}"
         )
         panel = NETWORKS[kind == "hidden"]
-        told.append(Claim(statements[kind], str(decision.verdict), evidence, panel, kind))
+        share = ERROR_RATE / len(claimed)  # so that they add up to the figure's rate
+        told.append(
+            Claim(statements[kind], str(decision.verdict), evidence, panel, kind, error_rate=share)
+        )
     return tuple(told)
 
 
