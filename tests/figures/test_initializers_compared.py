@@ -223,10 +223,3 @@ def test_data_for_no_training_figure_is_one_line_and_status_2(tmp_path, capsys):
     said = capsys.readouterr().err
     assert stopped.value.code == command.UNUSABLE and said.count("\n") == 1
     assert "--data is for the training figures" in said
-
-
-def test_data_that_cannot_be_read_are_told_and_fail_the_figure(tmp_path, capsys):
-    asked = ["training", "--data", "no_such_folder", "--out", str(tmp_path)]
-    assert command.main(asked) == command.FAILED
-    said = capsys.readouterr().err
-    assert "data_batch_1.bin cannot be read" in said and "Traceback" not in said

@@ -73,7 +73,7 @@ def test_drawing_again_neither_trains_nor_changes_a_byte(made, monkeypatch):
 def test_the_manifest_says_the_data_and_the_networks(made):
     manifest = json.loads((made.out / f"{made.name}.json").read_text(encoding="utf-8"))
     assert manifest["data"]["sha256"] == digits().digest
-    assert manifest["parameters"] == made.asked and manifest["engine"].startswith("plain SGD")
+    assert manifest["parameters"] == made.asked and manifest["engine"].startswith("SGD")
     for net in manifest["networks"].values():
         assert net["weights"] and net["draws"] == 2 and net["parameters"] > 0
 
