@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks import NAMES, STUDIES
 from benchmarks.timing import Benchmark, environment
-from varprop.ledger.table import write
+from varprop.montecarlo.store import replace_file
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         found[name] = import_module(f"benchmarks.{name}").measure(options.quick)
         if options.out is not None:  # what follows may take hours, or fail
             text = json.dumps({"environment": where, "quick": options.quick, **found}, indent=1)
-            write(options.out, text + "\n")
+            replace_file(options.out, (text + "\n").encode())
         show(console, name, found[name])
 
 

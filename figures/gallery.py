@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from figures.files import write_whole
 from figures.judging import false_alarms
 from figures.produce import Drawable
 from figures.results import Results
 from figures.style import told
+from varprop.montecarlo.store import replace_file
 
 PAGE = Path(__file__).with_name("README.md")
 THUMBNAILS = "thumbnails"
@@ -47,10 +47,10 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{name}.png" for name in modules]
     for path in written:
-        write_whole(path, thumbnail((out / path.name).read_bytes()))
+        replace_file(path, thumbnail((out / path.name).read_bytes()))
     for stale in set(folder.glob("*.png")) - set(written):
         stale.unlink()
-    write_whole(page, _page(shown, absent).encode())
+    replace_file(page, _page(shown, absent).encode())
     return (page, *written)
 
 

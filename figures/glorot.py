@@ -12,7 +12,7 @@ import sympy as sp
 import torch
 
 import varprop as vp
-from figures.files import data_hash
+from figures.hashing import data_hash
 
 INITS = ("standard", "normalised")
 TITLES = {"standard": "U(±1/√n), standard", "normalised": "U(±√6/√(n + n′)), normalised"}

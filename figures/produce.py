@@ -14,8 +14,8 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from figures import checkout, style
-from figures.files import write_whole
 from figures.results import Results
+from varprop.montecarlo.store import replace_file
 
 
 class Drawable(Protocol):
@@ -54,7 +54,7 @@ def produce(
             "cpu_seconds": round(_processor_seconds() - processors, 2),
         }
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(times, _json(took))  # before the results, which make the figure a finished one
+        replace_file(times, _json(took))  # before the results, which make the figure a finished one
         replace(fresh, about={**fresh.about, "git": checkout.state()}).save(saved)
         results = Results.load(saved)
     assert results is not None
@@ -63,9 +63,9 @@ def produce(
     report = getattr(module, "report", None)
     page = () if report is None else (out / f"{name}.md",)
     for path in page:
-        write_whole(path, report(results).encode())
+        replace_file(path, report(results).encode())
     document = {"figure": name, **results.manifest(), "drawn_with": matplotlib.__version__}
-    write_whole(manifest, _json(document))
+    replace_file(manifest, _json(document))
     return Produced(results, computed, (saved, *drawings, *page, manifest, times))
 
 
@@ -89,5 +89,5 @@ def render(module: Drawable, results: Results, stem: Path) -> tuple[Path, ...]:
             drawn = io.BytesIO()
             figure.savefig(drawn, format=kind, metadata=metadata)
             paths.append(stem.with_suffix(f".{kind}"))
-            write_whole(paths[-1], drawn.getvalue())
+            replace_file(paths[-1], drawn.getvalue())
     return tuple(paths)

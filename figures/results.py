@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 import varprop as vp
-from figures.files import write_whole
 from varprop.comparison import Judged
+from varprop.montecarlo.store import replace_file
 from varprop.stats import overall
 
 ABOUT = "about"  # the entry of the .npz file that holds everything but arrays, as JSON
@@ -82,7 +82,7 @@ class Results:
         text = np.array(json.dumps(about, sort_keys=True))
         file = io.BytesIO()
         np.savez(file, allow_pickle=False, **self.arrays, **{ABOUT: text})
-        write_whole(path, file.getvalue())
+        replace_file(path, file.getvalue())
 
     @staticmethod
     def load(path: Path) -> "Results | None":

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from figures import __main__ as command
-from figures import checkout, files, style
-from figures.files import write_whole
+from figures import checkout, style
 from figures.produce import produce
 from figures.results import Results
 from tests.figures.plain import plain_figure
+from varprop.montecarlo import store
 
 
 @pytest.fixture
@@ -136,10 +136,10 @@ def test_a_figure_is_made_again_in_the_same_bytes(tmp_path):
 
 def test_a_write_that_is_interrupted_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "figure.pdf"
-    write_whole(path, b"before")
-    monkeypatch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    store.replace_file(path, b"before")
+    monkeypatch.setattr(store.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        write_whole(path, b"after")
+        store.replace_file(path, b"after")
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -18,7 +18,7 @@ import pytest
 
 from figures import bands, checkout, glorot, results, style
 from figures.__main__ import NAMES, main
-from figures.files import data_hash
+from figures.hashing import data_hash
 from figures.produce import Produced, produce
 from figures.results import Claim, Results
 
